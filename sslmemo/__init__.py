@@ -1,0 +1,33 @@
+"""Measure what self-supervised encoders memorize, per training sample, with honest error bars."""
+
+from __future__ import annotations
+
+import importlib
+
+__version__ = "0.1.0"
+
+# Public names are loaded when first used: importing the package costs nothing beyond itself.
+_PLACES = {
+    "KNNProbe": "probes",
+    "LinearProbe": "probes",
+    "MemorizationEstimator": "estimator",
+    "MemorizationRankingDisplay": "plotting",
+    "MemorizationResult": "result",
+    "SSLEncoder": "encoder",
+    "ScoreDistributionDisplay": "plotting",
+    "memorization_scores": "prefit",
+}
+
+__all__ = sorted(_PLACES)
+
+
+def __getattr__(name):
+    if name in _PLACES:
+        return getattr(importlib.import_module(f".{_PLACES[name]}", __name__), name)
+    if name in ("designs", "estimates", "methods", "scorers"):
+        return importlib.import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return [*globals(), *__all__]

@@ -1,0 +1,445 @@
+"""Who is trained on what: designs, and the plans drawn from them.
+
+A *design* is a rule; drawn for n rows it becomes a *plan*: a boolean membership matrix, and a
+block and a seed for every encoder. The encoders of a block share the seed (initial weights, order,
+augmentation draws) and later the views they are measured on, so that f and g differ by the rows
+alone. Block b depends on (entropy, n, groups, b) and nothing else: a larger pool, a shard on
+another machine and a resumed run draw the same blocks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from ._compat import named
+from .randomness import derive_seed, generator
+
+__all__ = ["DESIGNS", "Explicit", "LeaveOneOut", "Plan", "Split", "Subsample", "get_design"]
+
+ROLES = ("shared", "candidate", "independent", "external")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A drawn design: who is trained on what.
+
+    Attributes
+    ----------
+    member : ndarray of bool, shape (n_encoders, n_samples)
+        Whether the encoder is trained on the row.
+    block : ndarray of int, shape (n_encoders,)
+        Block of each encoder, ascending.
+    seed : ndarray of uint64, shape (n_blocks,)
+        Seed of each block, in the order of `np.unique(block)`.
+    contrast : ndarray of int8, shape (n_encoders, n_samples), or None
+        +1 where the encoder counts as g for the row's score, -1 as f, 0 where it is not used.
+        None means by membership: f where a member, g where not.
+    roles : ndarray of str, shape (n_samples,), or None
+        "shared", "candidate", "independent" or "external", for a split.
+    groups : ndarray of int, shape (n_samples,), or None
+        Rows of one group are in, or out, together.
+    design : str
+        Name of the design, for tables and texts.
+    """
+
+    member: np.ndarray
+    block: np.ndarray
+    seed: np.ndarray
+    contrast: np.ndarray | None = None
+    roles: np.ndarray | None = None
+    groups: np.ndarray | None = None
+    design: str = "explicit"
+
+    def __post_init__(self):
+        member, block = self.member, self.block
+        if member.dtype != bool or member.ndim != 2:
+            raise TypeError(
+                "member must be a boolean matrix (n_encoders, n_samples), "
+                f"got {member.dtype} of shape {member.shape}."
+            )
+        if block.shape != (len(member),) or (np.diff(block) < 0).any():
+            raise ValueError(
+                f"block must be ascending with one entry for each of the {len(member)} encoders."
+            )
+        if len(np.unique(block)) != len(self.seed):
+            raise ValueError(
+                f"seed has {len(self.seed)} entries for {len(np.unique(block))} blocks."
+            )
+        empty = np.flatnonzero(~member.any(1))
+        if len(empty):
+            raise ValueError(f"encoder {empty[0]} of the plan is trained on no row at all.")
+        if self.contrast is not None and self.contrast.shape != member.shape:
+            raise ValueError("contrast must have the shape of member.")
+
+    @property
+    def n_encoders(self):
+        """Number of trainings."""
+        return len(self.member)
+
+    @property
+    def n_samples(self):
+        """Number of rows."""
+        return self.member.shape[1]
+
+    @property
+    def blocks(self):
+        """Names of the blocks, ascending: ndarray of int, shape (n_blocks,)."""
+        return np.unique(self.block)
+
+    @property
+    def as_f(self):
+        """Whether the encoder counts as f for the row: bool (n_encoders, n_samples)."""
+        return self.member if self.contrast is None else self.contrast < 0
+
+    @property
+    def as_g(self):
+        """Whether the encoder counts as g for the row: bool (n_encoders, n_samples)."""
+        return ~self.member if self.contrast is None else self.contrast > 0
+
+    @property
+    def train_sizes(self):
+        """Number of rows each encoder is trained on: ndarray of int, shape (n_encoders,)."""
+        return self.member.sum(1)
+
+    def encoders_of(self, block):
+        """Positions of a block's encoders."""
+        return np.flatnonzero(self.block == block)
+
+    def seed_of(self, block):
+        """Seed of a block, as an int."""
+        return int(self.seed[np.searchsorted(self.blocks, block)])
+
+    def take(self, blocks):
+        """The plan of some blocks only, under their own names."""
+        keep = np.isin(self.block, blocks)
+        return replace(
+            self,
+            member=self.member[keep],
+            block=self.block[keep],
+            seed=self.seed[np.isin(self.blocks, blocks)],
+            contrast=None if self.contrast is None else self.contrast[keep],
+        )
+
+    def shard(self, i, k):
+        """The i-th of k parts, in whole blocks: block positions i, i + k, i + 2k, ...
+
+        Parameters
+        ----------
+        i : int
+            Which part, from 0 to k - 1.
+        k : int
+            Number of parts.
+        """
+        if not 0 <= i < k:
+            raise ValueError(f"i must lie between 0 and k - 1 = {k - 1}, got {i}.")
+        mine = self.blocks[i::k]
+        if not len(mine):
+            raise ValueError(f"shard {i} of {k} is empty: the plan has {len(self.seed)} blocks.")
+        return self.take(mine)
+
+
+class _Design(BaseEstimator):
+    """What the designs share: whole blocks, drawn one by one from seeds of their own."""
+
+    def draw(self, n_samples, n_encoders, entropy, groups=None):
+        """Draw the plan.
+
+        Parameters
+        ----------
+        n_samples : int
+            Number of rows.
+        n_encoders : int
+            Number of trainings; a multiple of the block's size.
+        entropy : int
+            From which every block's seed is spawned.
+        groups : array-like of shape (n_samples,), default=None
+            Rows of one group are in, or out, together.
+
+        Returns
+        -------
+        Plan
+        """
+        n, groups = int(n_samples), _group_index(groups, n_samples)
+        size = self.block_size(n)
+        if n_encoders < 1 or n_encoders % size:
+            low = n_encoders // size * size
+            options = f"{low} or {low + size}" if low else f"{size}"
+            raise ValueError(
+                f"n_encoders={n_encoders} is no multiple of the block of {self!r}, which is "
+                f"{size} encoders: use {options}."
+            )
+        n_blocks = n_encoders // size
+        seeds = np.array([derive_seed(entropy, n, b) for b in range(n_blocks)], dtype=np.uint64)
+        common = self._common(n, entropy, groups)
+        drawn = [self._draw_block(generator(int(s), "members"), n, groups, common) for s in seeds]
+        contrast = [self._contrast(m, common) for m in drawn]
+        return Plan(
+            member=np.concatenate(drawn),
+            block=np.repeat(np.arange(n_blocks), size),
+            seed=seeds,
+            contrast=None if contrast[0] is None else np.concatenate(contrast),
+            roles=common if isinstance(self, Split) else None,
+            groups=groups,
+            design=self.name,
+        )
+
+    def _common(self, n, entropy, groups):
+        return None
+
+    def _contrast(self, member, common):
+        return None
+
+
+class Subsample(_Design):
+    """Random subsets, balanced inside a block: every row is in equally often.
+
+    With `fraction` p/q a block is q encoders: the rows are cut into q random folds and encoder j
+    is trained on the p folds j, j+1, ..., j+p-1 (mod q). One half gives complementary pairs, 1/q
+    and 1 - 1/q the partitions of cross-validation.
+
+    Parameters
+    ----------
+    fraction : float, default=0.5
+        Share of the rows that an encoder is trained on, in (0, 1); within 0.005 of a ratio p/q
+        with q <= 20. The scores estimate memorization at this training size, not leave-one-out.
+    balanced : bool, default=True
+        False draws every subset independently, each its own block, as Feldman and Zhang do with
+        fraction 0.7: noisier, and a row may be never in or never out.
+
+    References
+    ----------
+    Feldman and Zhang, What neural networks memorize and why, NeurIPS 2020.
+    """
+
+    name = "subsample"
+
+    def __init__(self, fraction=0.5, balanced=True):
+        self.fraction = fraction
+        self.balanced = balanced
+
+    def _ratio(self):
+        if not 0 < self.fraction < 1:
+            raise ValueError(
+                f"fraction must lie strictly between 0 and 1, got {self.fraction!r}: both f (with "
+                "the row) and g (without it) are needed."
+            )
+        ratio = Fraction(float(self.fraction)).limit_denominator(20)
+        if self.balanced and (abs(float(ratio) - self.fraction) > 0.005 or not 0 < ratio < 1):
+            raise ValueError(
+                f"fraction={self.fraction!r} is no ratio p/q with q <= 20: take a near one, or "
+                "balanced=False for independent subsets."
+            )
+        return ratio
+
+    def block_size(self, n):
+        """Number of encoders in a block."""
+        return self._ratio().denominator if self.balanced else 1
+
+    def _draw_block(self, rng, n, groups, common):
+        if not self.balanced:
+            n_in = min(n - 1, max(1, round(float(self.fraction) * n)))
+            return (_folds(rng, n, groups, [n_in, n - n_in]) == 0)[None]
+        ratio = self._ratio()
+        p, q = ratio.numerator, ratio.denominator
+        if len(np.unique(groups)) < q:
+            raise ValueError(
+                f"fraction={self.fraction!r} needs at least {q} distinct rows or groups, got "
+                f"{len(np.unique(groups))}: give more rows or a fraction with a smaller denominator."
+            )
+        fold = _folds(rng, n, groups, np.full(q, n / q))
+        return np.stack([(fold - j) % q < p for j in range(q)])
+
+
+class LeaveOneOut(_Design):
+    """Exact leave-one-out: in every block one f on all of S and, for each index, one g without it.
+
+    The estimand is memorization at size n, which is smaller than at n/2: the scores are not to be
+    mixed with those of half-splits. With groups, g is trained without the whole group of the row.
+
+    Parameters
+    ----------
+    indices : array-like of int, default=None
+        Rows to score, each at the cost of one training a block. None means all rows.
+    """
+
+    name = "leave_one_out"
+
+    def __init__(self, indices=None):
+        self.indices = indices
+
+    def _rows(self, n):
+        rows = np.arange(n) if self.indices is None else np.asarray(self.indices)
+        if rows.ndim != 1 or not np.issubdtype(rows.dtype, np.integer) or not len(rows):
+            raise TypeError(
+                f"indices must be a non-empty list of row numbers, got {self.indices!r}."
+            )
+        if rows.min() < 0 or rows.max() >= n or len(np.unique(rows)) < len(rows):
+            raise ValueError(f"indices must be distinct and lie between 0 and {n - 1}.")
+        return rows
+
+    def block_size(self, n):
+        """Number of encoders in a block."""
+        return 1 + len(self._rows(n))
+
+    def _draw_block(self, rng, n, groups, common):
+        rows = self._rows(n)
+        return np.concatenate([np.ones((1, n), bool), groups[None, :] != groups[rows, None]])
+
+    def _contrast(self, member, common):
+        rows = self._rows(member.shape[1])
+        contrast = np.zeros(member.shape, np.int8)
+        contrast[0, rows] = -1
+        contrast[1 + np.arange(len(rows)), rows] = 1
+        return contrast
+
+
+class Split(_Design):
+    """The paper's protocol: shared, candidate, independent and external rows.
+
+    In every block f is trained on shared + candidate and g on shared + independent. A row of any
+    role is scored by its alignment under the g's minus that under the f's: candidates come out
+    positive, independent rows negative, shared and external ones near 0.
+
+    Parameters
+    ----------
+    roles : array-like of str of shape (n_samples,), default=None
+        "shared", "candidate", "independent" or "external" for every row. None draws them.
+    shared, candidate, independent : float, default=0.8, 0.1, 0.1
+        Shares to draw when `roles` is None; what is left over is external.
+
+    References
+    ----------
+    Wang et al., Memorization in self-supervised learning improves downstream generalization,
+    ICLR 2024 (arXiv:2401.12233).
+    """
+
+    name = "split"
+
+    def __init__(self, roles=None, shared=0.8, candidate=0.1, independent=0.1):
+        self.roles = roles
+        self.shared = shared
+        self.candidate = candidate
+        self.independent = independent
+
+    def block_size(self, n):
+        """Number of encoders in a block."""
+        return 2
+
+    def _common(self, n, entropy, groups):
+        if self.roles is not None:
+            roles = np.asarray(self.roles, dtype=str)
+            if roles.shape != (n,):
+                raise ValueError(
+                    f"roles must name one role for each of {n} rows, got {roles.shape}."
+                )
+            unknown = sorted(set(roles) - set(ROLES))
+            if unknown:
+                raise ValueError(f"unknown role {unknown[0]!r}: the roles are {', '.join(ROLES)}.")
+        else:
+            shares = np.array([self.shared, self.candidate, self.independent], dtype=float)
+            if (shares < 0).any() or shares.sum() > 1 + 1e-9:
+                raise ValueError(
+                    "shared, candidate and independent must be shares of at most 1 in sum, got "
+                    f"{self.shared}, {self.candidate}, {self.independent}."
+                )
+            sizes = np.append(shares, max(0.0, 1 - shares.sum())) * n
+            roles = np.array(ROLES)[_folds(generator(entropy, "roles", n), n, groups, sizes)]
+        for role in ("candidate", "independent"):
+            if not (roles == role).any():
+                raise ValueError(
+                    f"no row has the role {role!r}: f and g would not differ as they should."
+                )
+        return roles
+
+    def _draw_block(self, rng, n, groups, roles):
+        shared = roles == "shared"
+        return np.stack([shared | (roles == "candidate"), shared | (roles == "independent")])
+
+    def _contrast(self, member, common):
+        return np.repeat(np.array([[-1], [1]], np.int8), member.shape[1], axis=1)
+
+
+class Explicit(_Design):
+    """Any membership matrix: what experiments and users with trained pools bring.
+
+    Parameters
+    ----------
+    member : array-like of bool of shape (n_encoders, n_samples)
+        Whether the encoder is trained on the row.
+    block : array-like of int of shape (n_encoders,), default=None
+        Ascending. Encoders of one block share seed and views. None gives each its own block.
+    contrast : array-like of int of shape (n_encoders, n_samples), default=None
+        +1 where the encoder counts as g, -1 as f, 0 not at all. None means by membership.
+    """
+
+    name = "explicit"
+
+    def __init__(self, member, block=None, contrast=None):
+        self.member = member
+        self.block = block
+        self.contrast = contrast
+
+    def draw(self, n_samples, n_encoders, entropy, groups=None):
+        """Return the plan of the given matrix, with seeds spawned from `entropy`."""
+        member = np.asarray(self.member)
+        if member.dtype != bool:
+            if not np.isin(member, (0, 1)).all():
+                raise ValueError("member must be boolean, or hold only 0 and 1.")
+            member = member.astype(bool)
+        if member.ndim != 2 or member.shape[1] != n_samples:
+            raise ValueError(
+                f"member has shape {member.shape}, but the data have {n_samples} rows: it must be "
+                "(n_encoders, n_samples)."
+            )
+        block = np.arange(len(member)) if self.block is None else np.asarray(self.block)
+        seeds = [derive_seed(entropy, n_samples, int(b)) for b in np.unique(block)]
+        contrast = None if self.contrast is None else np.asarray(self.contrast, np.int8)
+        groups = None if groups is None else _group_index(groups, n_samples)
+        return Plan(member, block, np.array(seeds, np.uint64), contrast, groups=groups)
+
+
+def _group_index(groups, n):
+    """Groups as integers 0..G-1, numbered by first appearance; every row its own when None."""
+    if groups is None:
+        return np.arange(n)
+    groups = np.asarray(groups)
+    if groups.shape != (n,):
+        raise ValueError(
+            f"groups must have one entry for each of the {n} rows, got {groups.shape}."
+        )
+    _, first, inverse = np.unique(groups, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[inverse.ravel()]
+
+
+def _folds(rng, n, groups, sizes):
+    """Cut the rows into random folds of about the given sizes, never through a group: (n,) int."""
+    order = rng.permutation(groups.max() + 1)
+    weight = np.bincount(groups)[order]
+    middle = np.cumsum(weight) - weight / 2  # a group lies where its middle lies
+    edges = np.cumsum(sizes)[:-1]
+    fold = np.empty(len(order), int)
+    fold[order] = np.searchsorted(edges, middle, side="right")
+    return fold[groups]
+
+
+DESIGNS = {d.name: d for d in (Subsample, LeaveOneOut, Split, Explicit)}
+
+
+def get_design(design):
+    """Return a design from its name or the object itself."""
+    if isinstance(design, str):
+        if design == "explicit":
+            raise ValueError(
+                "design='explicit' needs its matrix: pass sslmemo.designs.Explicit(member)."
+            )
+        return named(design, DESIGNS, "design")()
+    if not hasattr(design, "draw"):
+        raise TypeError(
+            f"design must be one of {', '.join(DESIGNS)} or an object from sslmemo.designs, "
+            f"got {design!r}."
+        )
+    return design

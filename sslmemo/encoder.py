@@ -1,0 +1,228 @@
+"""SSLEncoder: one self-supervised encoder as a scikit-learn transformer. A run of one."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from .data import as_data
+from .designs import Explicit
+from .measurements import Quality
+from .methods import METHODS
+from .pool import run
+from .randomness import entropy_of
+from .training.recipe import make_trainer
+
+__all__ = ["ReadsRows", "SSLEncoder"]
+
+BATCH = 64  # rows embedded at once by transform
+
+
+class ReadsRows(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """What both estimators share: how X is read, and the tags that say so."""
+
+    def __sklearn_tags__(self):
+        """Two-, three- and four-dimensional arrays of numbers are read."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.non_deterministic = False
+        return tags
+
+    def set_params(self, **params):
+        """Set parameters; those of a component given by name are refused with the mend.
+
+        Parameters
+        ----------
+        **params : dict
+            By scikit-learn's conventions, ``component__parameter`` included.
+
+        Returns
+        -------
+        self
+        """
+        for key in params:
+            part, _, inner = key.partition("__")
+            value = params.get(part, getattr(self, part, None))
+            if inner and isinstance(value, str):
+                kind = METHODS[value].__name__ if value in METHODS else type(value).__name__
+                raise ValueError(
+                    f"{key} can't be set while {part}={value!r} is a name: pass an object, such as "
+                    f"{part}={kind}({inner}=...)."
+                )
+        return super().set_params(**params)
+
+    def _read(self, X, reset=False):
+        """X as checked rows; the layout found in fit is kept for later calls."""
+        data = as_data(
+            X,
+            estimator=self,
+            reset=reset,
+            layout=None if reset else self.layout_,
+            channels=self.channels,
+            image_shape=self.image_shape,
+            unit_range=isinstance(self.augmentation, str),
+        )
+        if reset:
+            self.layout_ = data.layout
+            self.n_features_in_ = int(np.prod(data.shape))
+        return data
+
+    def _trainer(self, data, train_sizes):
+        return make_trainer(
+            data,
+            train_sizes,
+            method=self.method,
+            encoder=self.encoder,
+            augmentation=self.augmentation,
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            device=self.device,
+            precision=self.precision,
+        )
+
+
+class SSLEncoder(ReadsRows):
+    """One self-supervised encoder: `fit` trains it, `transform` gives representations.
+
+    Parameters
+    ----------
+    method : str or Method, default="simclr"
+        Name in, or object of, `sslmemo.methods`.
+    encoder : str or callable, default="auto"
+        Name in `sslmemo.encoders` or a zero-argument factory that returns a torch module.
+        ``"auto"`` is ``"convnet"`` for colour images of 32 px and more, else ``"mlp"``.
+    augmentation : str or callable, default="auto"
+        Name in `sslmemo.augmentations`, or a module that maps a batch to a batch of views.
+        ``"auto"`` is ``"scarf"`` for tables, ``"simclr"`` for colour and ``"digits"`` for grey images.
+    layer : {"encoder", "projector"}, default="encoder"
+        Whose output is the representation.
+    epochs : float, default=100
+        Passes over the rows.
+    batch_size : int, default=None
+        Rows a step; None is min(256, n_samples).
+    learning_rate : float, default=1e-3
+        Peak of the one-cycle schedule of AdamW.
+    channels : {"first", "last"}, default="first"
+        Where an image has its channels.
+    image_shape : tuple of int, default=None
+        (h, w), or three sizes in the order of `channels`, if the rows of a matrix are images.
+    device : str, default="auto"
+        ``"auto"``, ``"cpu"`` or ``"cuda"``.
+    precision : {"auto", "fp32", "bf16"}, default="auto"
+        ``"auto"`` is bf16 where the processor has tile units for it (AMX) or on a GPU.
+    memory : str or path, default=None
+        Folder in which the trained encoder is kept and found again.
+    random_state : int, RandomState instance or None, default=None
+        The same int gives bitwise the same encoder on a CPU.
+    verbose : int, default=0
+        1 shows a progress bar.
+
+    Attributes
+    ----------
+    model_ : Model
+        The trained model: ``model_.module`` is the torch module with `encoder` and `projector`.
+    effective_rank_ : float
+        RankMe of the training rows' representations.
+    layout_ : Layout
+        How rows are read.
+    n_features_in_ : int
+        Numbers in one row.
+
+    See Also
+    --------
+    MemorizationEstimator : Which rows such an encoder memorizes.
+    LinearProbe : What its representations are worth.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sslmemo import LinearProbe, SSLEncoder
+    >>> X, y = load_iris(return_X_y=True)
+    >>> encoder = SSLEncoder(epochs=2, random_state=0)
+    >>> make_pipeline(encoder, LinearProbe()).fit(X, y).predict(X).shape
+    (150,)
+    """
+
+    def __init__(self, method="simclr", encoder="auto", augmentation="auto", *, layer="encoder",
+                 epochs=100, batch_size=None, learning_rate=1e-3, channels="first",
+                 image_shape=None, device="auto", precision="auto", memory=None,
+                 random_state=None, verbose=0):  # fmt: skip
+        self.method = method
+        self.encoder = encoder
+        self.augmentation = augmentation
+        self.layer = layer
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.channels = channels
+        self.image_shape = image_shape
+        self.device = device
+        self.precision = precision
+        self.memory = memory
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X, y=None):
+        """Train the encoder on all rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), (n, c, h, w) or (n, h, w, c), or dataset
+            Training rows.
+        y : None
+            Ignored: the training is self-supervised.
+
+        Returns
+        -------
+        self
+        """
+        return self._fit(self._read(X, reset=True), entropy_of(self.random_state))
+
+    def _fit(self, data, entropy):
+        plan = Explicit(np.ones((1, len(data)), bool)).draw(len(data), 1, entropy)
+        trainer = self._trainer(data, plan.train_sizes)
+        done = run(
+            plan, trainer, [Quality(layer=self.layer)], data, store=self.memory, keep_models=True,
+            verbose=self.verbose,
+        )  # fmt: skip
+        self.model_ = trainer.restore(done.models[0])
+        self.effective_rank_ = float(done.values["effective_rank"][0])
+        self.layout_ = data.layout
+        self.n_features_in_ = int(np.prod(data.shape))
+        self._n_features_out = self.model_.embed(data.rows([0]), self.layer).shape[1]
+        return self
+
+    def transform(self, X):
+        """Representations of rows as they are, without augmentation.
+
+        Parameters
+        ----------
+        X : array-like or dataset
+            Rows of the shape seen in fit.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_dimensions)
+            float64 where X is, else float32.
+        """
+        check_is_fitted(self)
+        z = self.represent(self._read(X))
+        return z.astype(np.float64) if getattr(X, "dtype", None) == np.float64 else z
+
+    def represent(self, data):
+        """Representations of checked rows: float32 (n_samples, n_dimensions).
+
+        Batches are filled up to one size: sums in another order would make a row's last digits
+        depend on the rows it came with.
+        """
+        import torch
+
+        z = []
+        for index in data.chunks(BATCH):
+            x = torch.zeros(BATCH, *data.shape)
+            x[: len(index)] = data.rows(index)
+            z.append(self.model_.embed(x, self.layer)[: len(index)].numpy())
+        return np.concatenate(z)

@@ -1,0 +1,90 @@
+"""Encoders by name, or by a zero-argument factory.
+
+A named encoder is a function of the sample's shape; `build_encoder` checks whatever a factory
+returns on two samples, so that a wrong one fails before any training.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from .._compat import named
+from .convnet import convnet
+from .mlp import mlp
+from .resnet import resnet18
+
+__all__ = ["ENCODERS", "auto_encoder", "build_encoder", "check_encoder", "output_dim"]
+
+ENCODERS = {"mlp": mlp, "convnet": convnet, "resnet18": resnet18}
+
+
+def auto_encoder(shape):
+    """Name that "auto" stands for: convnet for colour images of 32 px and more, else mlp."""
+    big = len(shape) == 3 and shape[0] == 3 and min(shape[1:]) >= 32
+    return "convnet" if big else "mlp"
+
+
+def check_encoder(encoder):
+    """Refuse what is neither a known name nor a zero-argument factory."""
+    if isinstance(encoder, str):
+        if encoder != "auto":
+            named(encoder, {**ENCODERS, "auto": None}, "encoder")
+    elif isinstance(encoder, nn.Module):
+        raise TypeError(
+            "encoder must be a name or a zero-argument factory that returns a new module, got a "
+            f"{type(encoder).__name__} instance: every training needs fresh weights. Pass "
+            f"`lambda: {type(encoder).__name__}(...)` or functools.partial."
+        )
+    elif not callable(encoder):
+        raise TypeError(
+            f"encoder must be one of {', '.join(ENCODERS)} or a zero-argument factory, "
+            f"got {encoder!r}."
+        )
+
+
+def build_encoder(encoder, shape):
+    """Build a fresh encoder; its weights come from torch's global generator.
+
+    Parameters
+    ----------
+    encoder : str or callable
+        A name in `ENCODERS`, or a zero-argument factory.
+    shape : tuple of int
+        Shape of one sample: (d,) or (c, h, w).
+
+    Returns
+    -------
+    torch.nn.Module
+        Maps (b, *shape) to (b, out_dim).
+    """
+    if not isinstance(encoder, str):
+        module = encoder()
+        if not isinstance(module, nn.Module):
+            raise TypeError(
+                f"encoder factory returned {type(module).__name__}, not a torch module."
+            )
+        return module
+    return ENCODERS[encoder](shape)
+
+
+def output_dim(encoder, shape):
+    """Length of the encoder's representation of one sample; checks that it is a vector."""
+    was_training = encoder.training
+    encoder.eval()
+    try:
+        with torch.no_grad():
+            z = encoder(torch.zeros(2, *shape))
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        raise ValueError(
+            f"encoder {type(encoder).__name__} can't read samples of shape {tuple(shape)}: {error}"
+        ) from error
+    finally:
+        encoder.train(was_training)
+    if not isinstance(z, torch.Tensor) or z.ndim != 2 or len(z) != 2:
+        got = tuple(z.shape) if isinstance(z, torch.Tensor) else type(z).__name__
+        raise ValueError(
+            f"encoder must map (b, {', '.join(map(str, shape))}) to (b, d), got {got} for 2 "
+            "samples: end it with pooling and torch.nn.Flatten()."
+        )
+    return z.shape[1]

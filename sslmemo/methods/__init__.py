@@ -1,0 +1,28 @@
+"""Self-supervised methods: one file each, one registry.
+
+A method owns its heads, its loss and its schedules. Its module is called as
+``module(views, draws, progress) -> (loss, per_row, z)`` with views (V, b, ...), loss (), per_row
+(b,) and representations z (V, b, d); all randomness of a step arrives in `draws`.
+"""
+
+from __future__ import annotations
+
+from .._compat import named
+from .base import Method
+from .simclr import SimCLR
+
+__all__ = ["METHODS", "Method", "SimCLR", "get_method"]
+
+METHODS = {"simclr": SimCLR}
+
+
+def get_method(method):
+    """Return a method from its name or the object itself."""
+    if isinstance(method, str):
+        return named(method, METHODS, "method")()
+    if isinstance(method, type) or not (hasattr(method, "build") and hasattr(method, "n_views")):
+        raise TypeError(
+            f"method must be one of {', '.join(METHODS)} or an object from sslmemo.methods, such "
+            f"as SimCLR(temperature=0.2), got {method!r}."
+        )
+    return method

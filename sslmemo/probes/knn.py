@@ -1,0 +1,97 @@
+"""Nearest-neighbour probe by cosine similarity."""
+
+from __future__ import annotations
+
+import functools
+import numbers
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from .._compat import check_in_range
+
+__all__ = ["KNNProbe"]
+
+
+def _weights(distance, temperature):
+    """exp(cosine similarity / temperature); the nearest counts 1, so that nothing overflows."""
+    return np.exp((distance.min(1, keepdims=True) - distance) / temperature)
+
+
+class KNNProbe(ClassifierMixin, BaseEstimator):
+    """Vote of the nearest representations by cosine similarity.
+
+    Parameters
+    ----------
+    n_neighbors : int, default=20
+        Voters; at most as many as there are training rows.
+    temperature : float, default=0.07
+        A neighbour votes with weight exp(similarity / temperature); above 0.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Labels.
+    n_features_in_ : int
+        Length of a representation.
+
+    References
+    ----------
+    Wu et al., Unsupervised feature learning via non-parametric instance discrimination, CVPR 2018
+    (arXiv:1805.01978).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sslmemo import KNNProbe
+    >>> X, y = load_iris(return_X_y=True)
+    >>> bool(KNNProbe().fit(X, y).score(X, y) > 0.8)
+    True
+    """
+
+    def __init__(self, n_neighbors=20, temperature=0.07):
+        self.n_neighbors = n_neighbors
+        self.temperature = temperature
+
+    def fit(self, X, y):
+        """Remember the representations.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Representations.
+        y : array-like of shape (n_samples,)
+            Labels.
+
+        Returns
+        -------
+        self
+        """
+        check_in_range("n_neighbors", self.n_neighbors, numbers.Integral, 1)
+        check_in_range("temperature", self.temperature, numbers.Real, 0, open_low=True)
+        X, y = validate_data(self, X, y)
+        check_classification_targets(y)
+        vote = KNeighborsClassifier(
+            min(self.n_neighbors, len(X)),
+            metric="cosine",
+            algorithm="brute",
+            weights=functools.partial(_weights, temperature=self.temperature),
+        )
+        self.pipeline_ = make_pipeline(StandardScaler(), vote).fit(X, y)
+        self.classes_ = vote.classes_
+        return self
+
+    def predict(self, X):
+        """Winners of the votes: ndarray of shape (n_samples,)."""
+        check_is_fitted(self)
+        return self.pipeline_.predict(validate_data(self, X, reset=False))
+
+    def predict_proba(self, X):
+        """Shares of the votes: ndarray of shape (n_samples, n_classes)."""
+        check_is_fitted(self)
+        return self.pipeline_.predict_proba(validate_data(self, X, reset=False))

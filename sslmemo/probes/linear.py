@@ -1,0 +1,106 @@
+"""Linear probe: logistic regression on standardised representations."""
+
+from __future__ import annotations
+
+import warnings
+
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+__all__ = ["LinearProbe"]
+
+
+class LinearProbe(ClassifierMixin, BaseEstimator):
+    """Multinomial logistic regression on frozen, standardised representations.
+
+    Parameters
+    ----------
+    C : float, default=1.0
+        Inverse strength of the L2 penalty; above 0.
+    max_iter : int, default=1000
+        Iterations of lbfgs.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Labels.
+    converged_ : bool
+        Whether lbfgs converged; a warning says so when it did not.
+    n_iter_ : int
+        Iterations used.
+    n_features_in_ : int
+        Length of a representation.
+
+    See Also
+    --------
+    KNNProbe : A probe without any training.
+
+    References
+    ----------
+    Alain and Bengio, Understanding intermediate layers using linear classifier probes, 2016
+    (arXiv:1610.01644).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sslmemo import LinearProbe
+    >>> X, y = load_iris(return_X_y=True)
+    >>> bool(LinearProbe().fit(X, y).score(X, y) > 0.9)
+    True
+    """
+
+    def __init__(self, C=1.0, max_iter=1000):
+        self.C = C
+        self.max_iter = max_iter
+
+    def fit(self, X, y):
+        """Fit the probe.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Representations.
+        y : array-like of shape (n_samples,)
+            Labels.
+
+        Returns
+        -------
+        self
+        """
+        X, y = validate_data(self, X, y)
+        check_classification_targets(y)
+        classifier = LogisticRegression(C=self.C, max_iter=self.max_iter)
+        self.pipeline_ = make_pipeline(StandardScaler(), classifier)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", ConvergenceWarning)
+            self.pipeline_.fit(X, y)
+        self.classes_ = classifier.classes_
+        self.n_iter_ = int(classifier.n_iter_.max())
+        self.converged_ = not any(issubclass(w.category, ConvergenceWarning) for w in caught)
+        if not self.converged_:
+            warnings.warn(
+                f"LinearProbe did not converge in max_iter={self.max_iter} iterations: raise it.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        return self
+
+    def predict(self, X):
+        """Most probable labels: ndarray of shape (n_samples,)."""
+        check_is_fitted(self)
+        return self.pipeline_.predict(validate_data(self, X, reset=False))
+
+    def predict_proba(self, X):
+        """Probabilities of the labels: ndarray of shape (n_samples, n_classes)."""
+        check_is_fitted(self)
+        return self.pipeline_.predict_proba(validate_data(self, X, reset=False))
+
+    def decision_function(self, X):
+        """Scores of the labels: ndarray of shape (n_samples,) or (n_samples, n_classes)."""
+        check_is_fitted(self)
+        return self.pipeline_.decision_function(validate_data(self, X, reset=False))

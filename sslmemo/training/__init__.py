@@ -1,0 +1,1 @@
+"""Trainers: rows and seeds in, fitted models out."""

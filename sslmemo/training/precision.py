@@ -1,0 +1,55 @@
+"""Which device and which precision: decided by flags, never by a timing.
+
+bf16 autocast halves forward and backward on a processor with AMX and doubles it on one that has
+only avx512_bf16, so the processor's tile units decide; a CUDA device always has them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+
+import torch
+
+__all__ = ["autocast", "resolve_device", "resolve_precision"]
+
+
+def resolve_device(device):
+    """Return "cpu" or "cuda:i"; a device that is absent is a ValueError."""
+    if device == "auto":
+        return "cuda:0" if torch.cuda.is_available() else "cpu"
+    try:
+        wanted = torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(f"device={device!r} is unknown: use 'auto', 'cpu' or 'cuda'.") from error
+    if wanted.type == "cpu":
+        return "cpu"
+    if wanted.type != "cuda":
+        raise ValueError(f"device={device!r} is not supported: use 'auto', 'cpu' or 'cuda'.")
+    count, index = torch.cuda.device_count(), wanted.index or 0
+    if index >= count:
+        raise ValueError(
+            f"device={device!r} is absent: this machine has {count} CUDA devices. Use device='auto'."
+        )
+    return f"cuda:{index}"
+
+
+def has_amx():
+    """Whether the processor has tile units for bf16."""
+    probe = getattr(torch.cpu, "_is_amx_tile_supported", None)
+    return bool(probe()) if probe is not None else False
+
+
+def resolve_precision(precision, device):
+    """Return "fp32" or "bf16"."""
+    if precision == "auto":
+        return "bf16" if device != "cpu" or has_amx() else "fp32"
+    if precision not in ("fp32", "bf16"):
+        raise ValueError(f"precision must be 'auto', 'fp32' or 'bf16', got {precision!r}.")
+    return precision
+
+
+def autocast(precision, device):
+    """Context of a forward pass."""
+    if precision == "fp32":
+        return contextlib.nullcontext()
+    return torch.autocast(torch.device(device).type, dtype=torch.bfloat16)

@@ -1,0 +1,66 @@
+"""From the user's parameters to a checked trainer, before anything is trained."""
+
+from __future__ import annotations
+
+import numbers
+
+from .._compat import check_in_range
+from ..augmentations import build_augmentation
+from ..encoders import auto_encoder, check_encoder
+from ..methods import get_method
+from .precision import resolve_device, resolve_precision
+from .ssl import SSLTrainer
+
+__all__ = ["make_trainer"]
+
+
+def make_trainer(data, train_sizes, *, method, encoder, augmentation, epochs, batch_size,
+                 learning_rate, device, precision):  # fmt: skip
+    """Build the SSL trainer of a plan and try it once.
+
+    Parameters
+    ----------
+    data : Data
+        The rows.
+    train_sizes : ndarray of int
+        Number of training rows of each encoder of the plan.
+    method, encoder, augmentation, epochs, batch_size, learning_rate, device, precision
+        As in `sslmemo.MemorizationEstimator`.
+
+    Returns
+    -------
+    SSLTrainer
+        All its encoders take max(1, round(epochs * mean training size / batch size)) steps.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the parameter, its value and the mend.
+    """
+    epochs = check_in_range("epochs", epochs, numbers.Real, 0, open_low=True)
+    check_in_range("learning_rate", learning_rate, numbers.Real, 0, open_low=True)
+    smallest = int(train_sizes.min())
+    if batch_size is None:
+        batch_size = min(256, smallest)
+    else:
+        check_in_range("batch_size", batch_size, numbers.Integral, 1)
+        if batch_size > smallest:
+            raise ValueError(
+                f"batch_size={batch_size} is larger than the smallest training set of the plan, "
+                f"which has {smallest} rows: lower it, or leave batch_size=None."
+            )
+    check_encoder(encoder)
+    device = resolve_device(device)
+    trainer = SSLTrainer(
+        get_method(method),
+        auto_encoder(data.shape) if isinstance(encoder, str) and encoder == "auto" else encoder,
+        build_augmentation(augmentation, data),
+        data.shape,
+        steps=max(1, round(epochs * float(train_sizes.mean()) / batch_size)),
+        batch_size=int(batch_size),
+        learning_rate=float(learning_rate),
+        device=device,
+        precision=resolve_precision(precision, device),
+    )
+    trainer.check(data)
+    return trainer

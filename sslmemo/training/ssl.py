@@ -1,0 +1,214 @@
+"""The SSL trainer: one encoder after another, on a CPU core or a GPU.
+
+All encoders take the same number of steps from an endless stream of reshuffled rows of their own,
+so that f and g differ by the rows alone.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import numpy as np
+import torch
+
+from ..augmentations.views import Views
+from ..encoders import build_encoder, output_dim
+from ..protocols import TrainingError
+from ..randomness import derive_seed, generator, seeded
+from ..store import describe
+from .model import TorchModel
+from .precision import autocast
+
+__all__ = ["SSLTrainer", "row_stream"]
+
+CHUNK_VALUES = 2**20  # values of views drawn in one augmentation call; fixed, see `Views.of_rows`
+
+
+class SSLTrainer:
+    """Trains encoders by a self-supervised method.
+
+    Parameters
+    ----------
+    method : Method
+        See `sslmemo.methods`.
+    encoder : str or callable
+        Name or zero-argument factory.
+    augmentation : callable
+        As `build_augmentation` returns it.
+    shape : tuple of int
+        Shape of one sample.
+    steps : int
+        Optimizer steps of every encoder.
+    batch_size : int
+        Samples a step.
+    learning_rate : float
+        Peak of the one-cycle schedule of AdamW.
+    weight_decay : float, default=0.01
+        Of AdamW.
+    device : str, default="cpu"
+        Resolved.
+    precision : {"fp32", "bf16"}, default="fp32"
+        Of forward and backward; weights are float32.
+    """
+
+    def __init__(self, method, encoder, augmentation, shape, *, steps, batch_size, learning_rate,
+                 weight_decay=0.01, device="cpu", precision="fp32"):  # fmt: skip
+        self.method, self.encoder, self.shape = method, encoder, tuple(shape)
+        self.views = Views(augmentation)
+        self.steps, self.batch_size = steps, batch_size
+        self.learning_rate, self.weight_decay = learning_rate, weight_decay
+        self.device, self.precision = device, precision
+        self.draws_itself = False  # whether a forward pass draws random numbers, see `check`
+
+    def config(self):
+        """Everything that determines a training beside data, rows and seed, as plain JSON."""
+        return {
+            "trainer": "ssl",
+            "method": describe(self.method),
+            "encoder": describe(self.encoder),
+            "augmentation": describe(self.views.augmentation),
+            "shape": list(self.shape),
+            "steps": self.steps,
+            "batch_size": self.batch_size,
+            "learning_rate": self.learning_rate,
+            "weight_decay": self.weight_decay,
+            "device": torch.device(self.device).type,
+            "precision": self.precision,
+        }
+
+    def max_together(self, n_rows):
+        """One: encoders are trained one after another."""
+        return 1
+
+    def build(self, seed):
+        """Fresh module of the method, its weights drawn from `seed`."""
+        with seeded(derive_seed(seed, "init")):
+            encoder = build_encoder(self.encoder, self.shape)
+            module = self.method.build(encoder, output_dim(encoder, self.shape))
+        return module.to(self.device)
+
+    def restore(self, state):
+        """The model of a `Model.state`, on the CPU."""
+        module = self.build(0).cpu()
+        module.load_state_dict({k: torch.from_numpy(v) for k, v in state.items()})
+        return TorchModel(module.eval())
+
+    def check(self, data):
+        """Try one forward pass before any training; finds modules that draw random numbers."""
+        self.views.check(data)
+        index = np.arange(self.batch_size) % len(data)
+        with seeded(0), torch.no_grad():
+            module, before = self.build(0), torch.get_rng_state()
+            views = self.views.draw(data.rows(index, self.device), self.method.n_views, 0)
+            loss, per_row, _ = module(views, self._draws(0, 0, len(index)), 0.0)
+            self.draws_itself = not torch.equal(before, torch.get_rng_state())
+        if loss.shape != () or per_row.shape != (len(index),):
+            raise ValueError(
+                f"{type(self.method).__name__} must return a scalar loss and one loss a sample, got "
+                f"shapes {tuple(loss.shape)} and {tuple(per_row.shape)} for {len(index)} samples."
+            )
+
+    def probe(self, data):
+        """What the user's callables do on a fixed batch: tells apart those that share a name."""
+        with torch.no_grad():
+            views = self.views.draw(data.rows(np.arange(min(4, len(data)))), self.method.n_views, 1)
+            module = TorchModel(self.build(1), self.device)
+            return {"views": views.numpy(), "embedding": module.embed(views[0]).numpy()}
+
+    def fit_many(self, data, member, seeds, *, at=(1.0,), observers=()):
+        """Train k encoders, see `sslmemo.protocols.Trainer`."""
+        stages = [[] for _ in at]
+        for which, (rows, seed) in enumerate(zip(member, seeds, strict=True)):
+            fitted = self._fit_one(data, np.flatnonzero(rows), int(seed), at, which, observers)
+            for stage, module in zip(stages, fitted, strict=True):
+                stage.append(TorchModel(module, self.device))
+        yield from zip(at, stages, strict=True)
+
+    def _draws(self, seed, step, batch):
+        rng = torch.Generator(self.device).manual_seed(derive_seed(seed, "draws", step) % 2**63)
+        return self.method.draws(rng, batch)
+
+    def _fit_one(self, data, rows, seed, at, which, observers):
+        """Train one encoder; yields the module at each fraction of `at`, copied but for the last."""
+        module = self.build(seed).train()
+        if any(isinstance(m, torch.nn.Conv2d) for m in module.modules()):
+            module = module.to(memory_format=torch.channels_last)
+        optimizer = torch.optim.AdamW(
+            module.parameters(), self.learning_rate, weight_decay=self.weight_decay, fused=True
+        )
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, max_lr=self.learning_rate, total_steps=self.steps + 1
+        )
+        handover = [max(1, round(f * self.steps)) for f in at]
+        diverged = torch.zeros((), dtype=torch.bool, device=self.device)
+        for step, (index, views) in enumerate(self._batches(data, rows, seed)):
+            progress = step / self.steps
+            loss, per_row, z = self._step(module, views, seed, step, progress)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            self.method.after_step(
+                dict(module.named_parameters()), dict(module.named_buffers()), progress
+            )
+            diverged |= ~torch.isfinite(loss.detach())
+            for observe in observers:
+                observe(
+                    np.array([which]), step, index[None], per_row.detach()[None], z.detach()[None]
+                )
+            if step + 1 in handover:
+                if diverged:
+                    raise TrainingError(
+                        f"the training of seed {seed} diverged (loss not finite by step {step + 1} "
+                        f"of {self.steps}): lower learning_rate={self.learning_rate}."
+                    )
+                for _ in range(handover.count(step + 1)):
+                    yield module if step + 1 == self.steps else copy.deepcopy(module)
+
+    def _step(self, module, views, seed, step, progress):
+        draws = self._draws(seed, step, views.shape[1])
+        with autocast(self.precision, self.device):
+            if not self.draws_itself:
+                return module(views, draws, progress)
+            with seeded(derive_seed(seed, "forward", step), self.device):
+                return module(views, draws, progress)
+
+    def _batches(self, data, rows, seed):
+        """Rows (b,) and views (V, b, ...) of every step; several steps share one augmentation call."""
+        n_views, b = self.method.n_views, self.batch_size
+        together = int(np.clip(CHUNK_VALUES // (n_views * b * math.prod(self.shape)), 1, 8))
+        stream = row_stream(rows, b, generator(seed, "order"))
+        for chunk, start in enumerate(range(0, self.steps, together)):
+            index = np.stack([next(stream) for _ in range(min(together, self.steps - start))])
+            x = data.rows(index.ravel(), self.device)
+            views = self.views.draw(x, n_views, derive_seed(seed, "train views", chunk))
+            views = views.reshape(n_views, *index.shape, *self.shape)
+            for i, batch in enumerate(index):
+                yield batch, views[:, i]
+
+
+def row_stream(rows, batch_size, rng):
+    """Endless batches from reshuffled rows; no batch holds a row twice.
+
+    Parameters
+    ----------
+    rows : ndarray of int, shape (n,)
+        Training rows, at least `batch_size`.
+    batch_size : int
+        Rows a batch.
+    rng : numpy.random.Generator
+        Order of the rows.
+
+    Yields
+    ------
+    ndarray of int, shape (batch_size,)
+    """
+    left = rows[:0]
+    while True:
+        if len(left) < batch_size:
+            fresh = rng.permutation(rows)
+            seen = np.isin(fresh, left)  # in this very batch already: later in the new round
+            left = np.concatenate([left, fresh[~seen], fresh[seen]])
+        yield left[:batch_size]
+        left = left[batch_size:]

@@ -1,0 +1,186 @@
+"""What a result says in words: the summary for a reader, the paragraph for a paper."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import stats
+
+__all__ = ["collapsed_encoders", "methods_text", "summary"]
+
+COLLAPSED_SPREAD = 0.01  # of unit representations, whose spread is near 1 in a healthy encoder
+COLLAPSED_RANK = 1.5
+
+
+def collapsed_encoders(run):
+    """Positions of encoders whose representations lie at one point or on one line."""
+    if "spread" not in run.values:
+        return np.array([], dtype=int)
+    low = (run.values["spread"] < COLLAPSED_SPREAD) | (
+        run.values["effective_rank"] < COLLAPSED_RANK
+    )
+    return np.flatnonzero(low)
+
+
+def summary(result):
+    """What a reader should conclude from a result, in words."""
+    run, scores = result.run, result.scores
+    plan, score = run.plan, scores.score
+    known = np.isfinite(score)
+    lines = [f"Memorization of {known.sum()} of {len(score)} rows"]
+    lines.append(
+        f"  estimand      {estimand(result)}\n"
+        f"  encoders      {plan.n_encoders} in {len(plan.seed)} blocks"
+        + (f", {len(run.failures)} blocks failed" if run.failures else "")
+    )
+    if not known.any():
+        lines.append("No row has both an encoder that saw it and one that did not: no scores.")
+        return "\n".join(lines)
+    mean, error, p = mean_test(scores)
+    low, high = np.nanpercentile(score, [5, 95])
+    lines.append(
+        f"  mean score    {mean:.4g} (standard error {error:.2g}); "
+        f"5% to 95% of rows: {low:.4g} to {high:.4g}"
+    )
+    lines += _error_lines(result) + _reading(result, p)
+    return "\n".join(lines)
+
+
+def estimand(result):
+    """Whose memorization the scores tell: the design and the training size."""
+    plan, size = result.run.plan, result.train_size
+    if plan.design == "leave_one_out":
+        return f"exact leave-one-out: f trained on all {plan.n_samples} rows, g on all but one"
+    if plan.design == "split":
+        return (
+            f"the split of the paper: f on shared + candidate, g on shared + independent, "
+            f"{size:.0f} of {plan.n_samples} rows each"
+        )
+    return f"at training size {size:.0f} of {plan.n_samples} rows, over random other rows"
+
+
+def mean_test(scores):
+    """Mean score over rows, its standard error over blocks, and the p-value of no difference."""
+    whole = scores.blocks[np.isfinite(scores.blocks).any(1)]
+    mean = float(np.nanmean(scores.score))
+    if len(whole) < 2:
+        return mean, np.nan, np.nan
+    per_block = np.nanmean(whole, axis=1)
+    error = float(per_block.std(ddof=1) / np.sqrt(len(per_block)))
+    if error == 0:
+        return mean, 0.0, float(mean == 0)
+    return mean, error, float(2 * stats.t.sf(abs(mean) / error, len(per_block) - 1))
+
+
+def _error_lines(result):
+    scores, interval = result.scores, result.reliability_interval
+    if not np.isfinite(scores.standard_error).any():
+        return ["  errors        unknown: one block has no spread; train at least 2, better 16"]
+    typical = float(np.sqrt(np.nanmean(scores.standard_error**2)))
+    spread = float(
+        np.sqrt(max(0.0, np.nanvar(scores.score) - np.nanmean(scores.standard_error**2)))
+    )
+    line = f"  errors        standard error of a score {typical:.2g}, true spread of scores {spread:.2g}"
+    if scores.view_variance is not None:
+        share = np.nanmean(scores.view_variance) / np.nanmean(scores.raw_standard_error**2)
+        line += f"; {share:.0%} of the error's variance comes from views, the rest from encoders"
+    lines = [line]
+    lines.append(
+        f"  reliability   {interval.value:.3f} [{interval.low:.3f}, {interval.high:.3f}] (Pearson with "
+        f"an independent rerun); by ranks {result.spearman_reliability:.3f}"
+    )
+    return lines
+
+
+def _reading(result, p):
+    """The sentences that follow from the numbers."""
+    run, scores, interval = result.run, result.scores, result.reliability_interval
+    say = []
+    if run.plan.roles is not None:
+        means = {
+            r: np.nanmean(scores.score[run.plan.roles == r]) for r in dict.fromkeys(run.plan.roles)
+        }
+        say.append(
+            "Mean score by role: " + ", ".join(f"{k} {v:.4g}" for k, v in means.items()) + "."
+        )
+    elif np.isfinite(p) and p > 0.05:
+        say.append(
+            f"f and g don't differ beyond noise (p = {p:.2g}): these encoders show no memorization "
+            "on average. Train longer or more encoders before reading the ranking."
+        )
+    if np.isfinite(interval.value):
+        if interval.value < 0.5:
+            say.append(
+                "The ranking is mostly noise: a rerun would order the rows differently. Add encoders."
+            )
+        elif interval.value < 0.8:
+            say.append("The ranking is usable for groups of rows, not for single rows.")
+        else:
+            say.append("The ranking would largely repeat with new encoders and new views.")
+        clear = int((result.table()["q_value"] < 0.05).sum())
+        sure = int((result.posterior.top_k_probability(result.default_top_k) > 0.9).sum())
+        say.append(
+            f"{clear} rows are memorized more than the median row (q < 0.05); {sure} rows belong "
+            f"to the top {result.default_top_k} with probability above 0.9."
+        )
+    collapsed = collapsed_encoders(run)
+    if len(collapsed):
+        say.append(
+            f"WARNING: {len(collapsed)} of {run.plan.n_encoders} encoders collapsed (all rows at one "
+            "point): their alignment is low for a bad reason, and so are scores from them."
+        )
+    if interval.value < 1 and run.plan.design in ("subsample", "explicit"):
+        say.append("The scores hold for this training size; leave-one-out at full size is smaller.")
+    return say
+
+
+def methods_text(result):
+    """A paragraph ready for a paper."""
+    run, plan, scores = result.run, result.run.plan, result.scores
+    trainer, versions = run.config.get("trainer", {}), run.config.get("versions", {})
+    interval = result.reliability_interval
+    measured = next(
+        (m for m in run.config.get("measurements", []) if m.get("measurement") == "alignment"), {}
+    )
+    pairs = "each against the clean sample" if measured.get("anchor") == "clean" else "all pairs"
+    text = [
+        f"Per-sample memorization was estimated for {int(np.isfinite(scores.score).sum())} training "
+        f"samples as the difference of the expected alignment loss between encoders trained "
+        f"without and with the sample ({estimand(result)}).",
+        f"We trained {plan.n_encoders} encoders in {len(plan.seed)} independent blocks (design: "
+        f"{plan.design}); the encoders of a block share initialisation and views.",
+    ]
+    if trainer:
+        text.append(
+            f"Encoders ({_short(trainer.get('encoder'))}) were trained with "
+            f"{_short(trainer.get('method'))} for {trainer.get('steps')} steps of "
+            f"{trainer.get('batch_size')} samples (AdamW, peak learning rate "
+            f"{trainer.get('learning_rate')}, one-cycle schedule, {trainer.get('precision')})."
+        )
+    if measured:
+        text.append(
+            f"Alignment used the {_short(measured.get('distance'))} distance over "
+            f"{measured.get('n_views')} views ({pairs}), drawn afresh for each block, on the "
+            f"{measured.get('layer')}'s output."
+        )
+    if np.isfinite(interval.value):
+        text.append(
+            "Standard errors come from the spread over blocks. The reliability (Pearson correlation "
+            f"with an independent rerun) is {interval.value:.3f} (95% interval "
+            f"{interval.low:.3f} to {interval.high:.3f}, jackknife over blocks)."
+        )
+    if versions:
+        from . import __version__
+
+        used = ", ".join(f"{k} {v}" for k, v in versions.items())
+        text.append(f"Computed with sslmemo {__version__} ({used}).")
+    return " ".join(text)
+
+
+def _short(description):
+    """Last part of a described object's name, with its parameters."""
+    if isinstance(description, list) and description and isinstance(description[0], str):
+        name = description[0].rsplit(".", 1)[-1]
+        if len(description) > 1 and isinstance(description[1], dict):
+            return name + "(" + ", ".join(f"{k}={v}" for k, v in description[1].items()) + ")"
+        return name
+    return str(description).rsplit(".", 1)[-1]
