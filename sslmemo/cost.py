@@ -22,13 +22,16 @@ class Cost:
     Attributes
     ----------
     seconds : float
-        Wall-clock time of the whole fit.
+        Wall-clock time of the whole fit, with the encoder that is trained on all rows.
     seconds_per_encoder : float
         Training and measuring one encoder, while `n_jobs` of them run.
     memory : float
-        Bytes of the measured matrices and the rows, in the parent process.
-    n_encoders, n_blocks, n_jobs : int
-        Size of the plan and processes.
+        Bytes of the measured matrices and the rows, in the parent process; weights that are kept
+        come on top.
+    n_encoders, n_blocks : int
+        Size of the plan.
+    n_jobs : int
+        Processes, at most one a block.
     """
 
     seconds: float
@@ -53,14 +56,14 @@ class PilotPlan:
     Attributes
     ----------
     reliability : float
-        Wanted.
+        Wanted, in (0, 1).
     n_blocks, n_encoders : int
-        Needed; 0 where the pilot shows no signal at all.
+        Needed, at least two blocks; 0 where the pilot shows no signal at all.
     n_encoders_low, n_encoders_high : float
         95% interval of the number of encoders; inf where the pilot can't exclude that there is no
         signal.
     seconds : float
-        Time of that fit, at the pilot's speed.
+        Time of that fit's pool, at the pilot's speed; the encoder of all rows comes on top.
     pilot : MemorizationResult
         The pilot's own result.
     """
@@ -88,6 +91,24 @@ def measure_cost(plan, trainer, measurements, data, n_jobs):
 
     They train one encoder a process through the pool, so that processes that slow each other
     down do so here too; the last one has more steps, and the difference is the cost of a step.
+
+    Parameters
+    ----------
+    plan : Plan
+        Of the whole fit.
+    trainer : SSLTrainer
+        Its `steps` are lowered on a copy.
+    measurements : sequence of Measurement
+        What is read from the encoders.
+    data : Data
+        The rows.
+    n_jobs : int or None
+        Blocks at once, by joblib.
+
+    Returns
+    -------
+    Cost
+        In seconds and bytes.
     """
     from joblib import effective_n_jobs
 
@@ -128,7 +149,27 @@ def measure_cost(plan, trainer, measurements, data, n_jobs):
 
 
 def pilot_plan(result, reliability, n_jobs):
-    """How many blocks give a reliability, from a pilot's result."""
+    """Plan how many blocks give a reliability, from a pilot's result.
+
+    Parameters
+    ----------
+    result : MemorizationResult
+        Of the pilot.
+    reliability : float
+        Wanted, in (0, 1).
+    n_jobs : int or None
+        Blocks at once in the later fit, by joblib.
+
+    Returns
+    -------
+    PilotPlan
+        Of blocks as large as the pilot's.
+
+    Raises
+    ------
+    ValueError
+        `reliability` lies outside (0, 1).
+    """
     from joblib import effective_n_jobs
 
     blocks = blocks_for(reliability, result.scores.blocks)

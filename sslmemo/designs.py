@@ -1,21 +1,18 @@
-"""Who is trained on what: designs, and the plans drawn from them.
+"""Designs: rules of who is trained on what, drawn for n rows as a plan.
 
-A *design* is a rule; drawn for n rows it becomes a *plan*: a boolean membership matrix, and a
-block and a seed for every encoder. The encoders of a block share the seed (initial weights, order,
-augmentation draws) and later the views they are measured on, so that f and g differ by the rows
-alone. Block b depends on (entropy, n, groups, b) and nothing else: a larger pool, a shard on
+Block b of a plan depends on (entropy, n, groups, b) and nothing else: a larger pool, a shard on
 another machine and a resumed run draw the same blocks.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
 from sklearn.base import BaseEstimator
 
 from ._compat import named
+from .plans import Plan
 from .randomness import derive_seed, generator
 
 __all__ = ["DESIGNS", "Explicit", "LeaveOneOut", "Plan", "Split", "Subsample", "get_design"]
@@ -23,127 +20,10 @@ __all__ = ["DESIGNS", "Explicit", "LeaveOneOut", "Plan", "Split", "Subsample", "
 ROLES = ("shared", "candidate", "independent", "external")
 
 
-@dataclass(frozen=True)
-class Plan:
-    """A drawn design: who is trained on what.
-
-    Attributes
-    ----------
-    member : ndarray of bool, shape (n_encoders, n_samples)
-        Whether the encoder is trained on the row.
-    block : ndarray of int, shape (n_encoders,)
-        Block of each encoder, ascending.
-    seed : ndarray of uint64, shape (n_blocks,)
-        Seed of each block, in the order of `np.unique(block)`.
-    contrast : ndarray of int8, shape (n_encoders, n_samples), or None
-        +1 where the encoder counts as g for the row's score, -1 as f, 0 where it is not used.
-        None means by membership: f where a member, g where not.
-    roles : ndarray of str, shape (n_samples,), or None
-        "shared", "candidate", "independent" or "external", for a split.
-    groups : ndarray of int, shape (n_samples,), or None
-        Rows of one group are in, or out, together.
-    design : str
-        Name of the design, for tables and texts.
-    """
-
-    member: np.ndarray
-    block: np.ndarray
-    seed: np.ndarray
-    contrast: np.ndarray | None = None
-    roles: np.ndarray | None = None
-    groups: np.ndarray | None = None
-    design: str = "explicit"
-
-    def __post_init__(self):
-        member, block = self.member, self.block
-        if member.dtype != bool or member.ndim != 2:
-            raise TypeError(
-                "member must be a boolean matrix (n_encoders, n_samples), "
-                f"got {member.dtype} of shape {member.shape}."
-            )
-        if block.shape != (len(member),) or (np.diff(block) < 0).any():
-            raise ValueError(
-                f"block must be ascending with one entry for each of the {len(member)} encoders."
-            )
-        if len(np.unique(block)) != len(self.seed):
-            raise ValueError(
-                f"seed has {len(self.seed)} entries for {len(np.unique(block))} blocks."
-            )
-        empty = np.flatnonzero(~member.any(1))
-        if len(empty):
-            raise ValueError(f"encoder {empty[0]} of the plan is trained on no row at all.")
-        if self.contrast is not None and self.contrast.shape != member.shape:
-            raise ValueError("contrast must have the shape of member.")
-
-    @property
-    def n_encoders(self):
-        """Number of trainings."""
-        return len(self.member)
-
-    @property
-    def n_samples(self):
-        """Number of rows."""
-        return self.member.shape[1]
-
-    @property
-    def blocks(self):
-        """Names of the blocks, ascending: ndarray of int, shape (n_blocks,)."""
-        return np.unique(self.block)
-
-    @property
-    def as_f(self):
-        """Whether the encoder counts as f for the row: bool (n_encoders, n_samples)."""
-        return self.member if self.contrast is None else self.contrast < 0
-
-    @property
-    def as_g(self):
-        """Whether the encoder counts as g for the row: bool (n_encoders, n_samples)."""
-        return ~self.member if self.contrast is None else self.contrast > 0
-
-    @property
-    def train_sizes(self):
-        """Number of rows each encoder is trained on: ndarray of int, shape (n_encoders,)."""
-        return self.member.sum(1)
-
-    def encoders_of(self, block):
-        """Positions of a block's encoders."""
-        return np.flatnonzero(self.block == block)
-
-    def seed_of(self, block):
-        """Seed of a block, as an int."""
-        return int(self.seed[np.searchsorted(self.blocks, block)])
-
-    def take(self, blocks):
-        """The plan of some blocks only, under their own names."""
-        keep = np.isin(self.block, blocks)
-        return replace(
-            self,
-            member=self.member[keep],
-            block=self.block[keep],
-            seed=self.seed[np.isin(self.blocks, blocks)],
-            contrast=None if self.contrast is None else self.contrast[keep],
-        )
-
-    def shard(self, i, k):
-        """The i-th of k parts, in whole blocks: block positions i, i + k, i + 2k, ...
-
-        Parameters
-        ----------
-        i : int
-            Which part, from 0 to k - 1.
-        k : int
-            Number of parts.
-        """
-        if not 0 <= i < k:
-            raise ValueError(f"i must lie between 0 and k - 1 = {k - 1}, got {i}.")
-        mine = self.blocks[i::k]
-        if not len(mine):
-            raise ValueError(f"shard {i} of {k} is empty: the plan has {len(self.seed)} blocks.")
-        return self.take(mine)
-
-
 class _Design(BaseEstimator):
     """What the designs share: whole blocks, drawn one by one from seeds of their own."""
+
+    ties = True  # whether groups decide who is in
 
     def draw(self, n_samples, n_encoders, entropy, groups=None):
         """Draw the plan.
@@ -155,13 +35,21 @@ class _Design(BaseEstimator):
         n_encoders : int
             Number of trainings; a multiple of the block's size.
         entropy : int
-            From which every block's seed is spawned.
+            From which every block's seed is spawned; not negative.
         groups : array-like of shape (n_samples,), default=None
-            Rows of one group are in, or out, together.
+            Rows of one group are in, or out, together; None is every row for itself. Roles given to
+            `Split` come first.
 
         Returns
         -------
         Plan
+            Its first blocks are those of a plan with fewer encoders.
+
+        Raises
+        ------
+        TypeError, ValueError
+            `n_encoders` is no multiple of the block, `groups` has another length, or a parameter of
+            the design is wrong or does not suit the number of rows.
         """
         n, groups = int(n_samples), _group_index(groups, n_samples)
         size = self.block_size(n)
@@ -185,7 +73,12 @@ class _Design(BaseEstimator):
             roles=common if isinstance(self, Split) else None,
             groups=groups,
             design=self.name,
-        )
+            nominal=self._nominal(n, groups),
+        )._check_groups()
+
+    def _nominal(self, n, groups):
+        """Mean and least training size of any block; None where all blocks are alike."""
+        return None
 
     def _common(self, n, entropy, groups):
         return None
@@ -204,15 +97,16 @@ class Subsample(_Design):
     Parameters
     ----------
     fraction : float, default=0.5
-        Share of the rows that an encoder is trained on, in (0, 1); within 0.005 of a ratio p/q
-        with q <= 20. The scores estimate memorization at this training size, not leave-one-out.
+        Share of the rows that an encoder is trained on, in (0, 1). If balanced, the nearest ratio
+        p/q with q <= 20 is used, which must lie within 0.005. The scores estimate memorization at
+        this training size, not leave-one-out.
     balanced : bool, default=True
         False draws every subset independently, each its own block, as Feldman and Zhang do with
         fraction 0.7: noisier, and a row may be never in or never out.
 
     References
     ----------
-    Feldman and Zhang, What neural networks memorize and why, NeurIPS 2020.
+    Feldman and Zhang, What neural networks memorize and why, NeurIPS 2020 (arXiv:2008.03703).
     """
 
     name = "subsample"
@@ -236,7 +130,23 @@ class Subsample(_Design):
         return ratio
 
     def block_size(self, n):
-        """Number of encoders in a block."""
+        """Number of encoders in a block.
+
+        Parameters
+        ----------
+        n : int
+            Number of rows; does not matter here.
+
+        Returns
+        -------
+        int
+            Denominator q of `fraction` if balanced, else 1.
+
+        Raises
+        ------
+        ValueError
+            `fraction` lies outside (0, 1) or, if balanced, is near no ratio.
+        """
         return self._ratio().denominator if self.balanced else 1
 
     def _draw_block(self, rng, n, groups, common):
@@ -248,10 +158,20 @@ class Subsample(_Design):
         if len(np.unique(groups)) < q:
             raise ValueError(
                 f"fraction={self.fraction!r} needs at least {q} distinct rows or groups, got "
-                f"{len(np.unique(groups))}: give more rows or a fraction with a smaller denominator."
+                f"{len(np.unique(groups))}: give more rows or a fraction with a smaller "
+                "denominator."
             )
         fold = _folds(rng, n, groups, np.full(q, n / q))
         return np.stack([(fold - j) % q < p for j in range(q)])
+
+    def _nominal(self, n, groups):
+        size, tied = self.fraction * n, int(np.bincount(groups).max())
+        if self.balanced:
+            ratio = self._ratio()
+            size = n * ratio.numerator / ratio.denominator
+        # an end of a fold moves by at most half of a group, and a training set has two ends
+        least = int(np.floor(size + 1e-9)) if tied == 1 else int(np.ceil(size)) - tied
+        return float(size), max(1, least)
 
 
 class LeaveOneOut(_Design):
@@ -263,7 +183,8 @@ class LeaveOneOut(_Design):
     Parameters
     ----------
     indices : array-like of int, default=None
-        Rows to score, each at the cost of one training a block. None means all rows.
+        Rows to score, distinct, each at the cost of one training a block; other rows get NaN. None
+        means all rows.
     """
 
     name = "leave_one_out"
@@ -282,7 +203,23 @@ class LeaveOneOut(_Design):
         return rows
 
     def block_size(self, n):
-        """Number of encoders in a block."""
+        """Number of encoders in a block.
+
+        Parameters
+        ----------
+        n : int
+            Number of rows.
+
+        Returns
+        -------
+        int
+            One more than rows to score.
+
+        Raises
+        ------
+        TypeError, ValueError
+            `indices` are no distinct row numbers from 0 to n - 1.
+        """
         return 1 + len(self._rows(n))
 
     def _draw_block(self, rng, n, groups, common):
@@ -302,14 +239,21 @@ class Split(_Design):
 
     In every block f is trained on shared + candidate and g on shared + independent. A row of any
     role is scored by its alignment under the g's minus that under the f's: candidates come out
-    positive, independent rows negative, shared and external ones near 0.
+    positive, independent rows negative, shared and external ones near 0. The roles are the same in
+    all blocks, so standard errors hold for this split.
 
     Parameters
     ----------
     roles : array-like of str of shape (n_samples,), default=None
-        "shared", "candidate", "independent" or "external" for every row. None draws them.
-    shared, candidate, independent : float, default=0.8, 0.1, 0.1
-        Shares to draw when `roles` is None; what is left over is external.
+        "shared", "candidate", "independent" or "external" for every row, whatever its group; at
+        least one candidate and one independent. None draws them.
+    shared : float, default=0.8
+        Share of shared rows to draw when `roles` is None, in [0, 1].
+    candidate : float, default=0.1
+        Share of candidates to draw, in (0, 1].
+    independent : float, default=0.1
+        Share of independent rows to draw, in (0, 1]. The three are at most 1 in sum; what they
+        leave over is external.
 
     References
     ----------
@@ -319,6 +263,11 @@ class Split(_Design):
 
     name = "split"
 
+    @property
+    def ties(self):
+        """Whether groups decide who is in: not when the roles are given."""
+        return self.roles is None
+
     def __init__(self, roles=None, shared=0.8, candidate=0.1, independent=0.1):
         self.roles = roles
         self.shared = shared
@@ -326,7 +275,18 @@ class Split(_Design):
         self.independent = independent
 
     def block_size(self, n):
-        """Number of encoders in a block."""
+        """Number of encoders in a block: one f and one g.
+
+        Parameters
+        ----------
+        n : int
+            Number of rows; does not matter here.
+
+        Returns
+        -------
+        int
+            Always 2.
+        """
         return 2
 
     def _common(self, n, entropy, groups):
@@ -369,7 +329,7 @@ class Explicit(_Design):
     Parameters
     ----------
     member : array-like of bool of shape (n_encoders, n_samples)
-        Whether the encoder is trained on the row.
+        Whether the encoder is trained on the row; at least one row each.
     block : array-like of int of shape (n_encoders,), default=None
         Ascending. Encoders of one block share seed and views. None gives each its own block.
     contrast : array-like of int of shape (n_encoders, n_samples), default=None
@@ -377,6 +337,14 @@ class Explicit(_Design):
     """
 
     name = "explicit"
+    ties = False
+
+    def block_size(self, n):
+        """Refuse: an explicit matrix has no further blocks to draw."""
+        raise ValueError(
+            "design=Explicit(member) is one fixed plan, of as many encoders as member has rows: "
+            "no number of blocks can be planned for it."
+        )
 
     def __init__(self, member, block=None, contrast=None):
         self.member = member
@@ -384,7 +352,30 @@ class Explicit(_Design):
         self.contrast = contrast
 
     def draw(self, n_samples, n_encoders, entropy, groups=None):
-        """Return the plan of the given matrix, with seeds spawned from `entropy`."""
+        """Return the plan of the given matrix, with seeds spawned from `entropy`.
+
+        Parameters
+        ----------
+        n_samples : int
+            Number of rows, that of the matrix's columns.
+        n_encoders : int
+            Not used: the matrix has its own number.
+        entropy : int
+            From which every block's seed is spawned; not negative.
+        groups : array-like of shape (n_samples,), default=None
+            Kept in the plan; the matrix alone says who is in.
+
+        Returns
+        -------
+        Plan
+            With the matrix as its membership.
+
+        Raises
+        ------
+        TypeError, ValueError
+            A shape doesn't fit, the matrix holds more than 0 and 1, `block` is not ascending, or an
+            encoder is trained on no row.
+        """
         member = np.asarray(self.member)
         if member.dtype != bool:
             if not np.isin(member, (0, 1)).all():
@@ -399,7 +390,9 @@ class Explicit(_Design):
         seeds = [derive_seed(entropy, n_samples, int(b)) for b in np.unique(block)]
         contrast = None if self.contrast is None else np.asarray(self.contrast, np.int8)
         groups = None if groups is None else _group_index(groups, n_samples)
-        return Plan(member, block, np.array(seeds, np.uint64), contrast, groups=groups)
+        return Plan(
+            member, block, np.array(seeds, np.uint64), contrast, groups=groups
+        )._check_groups()
 
 
 def _group_index(groups, n):
@@ -430,7 +423,25 @@ DESIGNS = {d.name: d for d in (Subsample, LeaveOneOut, Split, Explicit)}
 
 
 def get_design(design):
-    """Return a design from its name or the object itself."""
+    """Return a design from its name or the object itself.
+
+    Parameters
+    ----------
+    design : str or object
+        "subsample", "leave_one_out", "split", or an object with a method `draw`.
+
+    Returns
+    -------
+    object
+        The design, with its default parameters if named.
+
+    Raises
+    ------
+    ValueError
+        The name is unknown, or "explicit", which needs its matrix.
+    TypeError
+        It is neither.
+    """
     if isinstance(design, str):
         if design == "explicit":
             raise ValueError(

@@ -40,6 +40,12 @@ class ReadsRows(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         Returns
         -------
         self
+            The estimator.
+
+        Raises
+        ------
+        ValueError
+            A parameter is unknown, or belongs to a component that is given by name.
         """
         for key in params:
             part, _, inner = key.partition("__")
@@ -68,10 +74,10 @@ class ReadsRows(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
             self.n_features_in_ = int(np.prod(data.shape))
         return data
 
-    def _trainer(self, data, train_sizes):
+    def _trainer(self, data, sizes):
         return make_trainer(
             data,
-            train_sizes,
+            sizes,
             method=self.method,
             encoder=self.encoder,
             augmentation=self.augmentation,
@@ -89,46 +95,56 @@ class SSLEncoder(ReadsRows):
     Parameters
     ----------
     method : str or Method, default="simclr"
-        Name in, or object of, `sslmemo.methods`.
+        Name in, or object of, `sslmemo.methods`, such as ``SimCLR(temperature=0.5)``.
     encoder : str or callable, default="auto"
-        Name in `sslmemo.encoders` or a zero-argument factory that returns a torch module.
-        ``"auto"`` is ``"convnet"`` for colour images of 32 px and more, else ``"mlp"``.
+        ``"mlp"``, for images ``"convnet"`` or ``"resnet18"``, or a zero-argument factory that
+        returns a fresh torch module, (b, *shape) -> (b, d). ``"auto"`` is ``"convnet"`` for images
+        of three channels and at least 32 x 32 px, else ``"mlp"``.
     augmentation : str or callable, default="auto"
-        Name in `sslmemo.augmentations`, or a module that maps a batch to a batch of views.
-        ``"auto"`` is ``"scarf"`` for tables, ``"simclr"`` for colour and ``"digits"`` for grey images.
+        ``"simclr"``, ``"digits"``, ``"weak"`` or ``"strong"`` for images, ``"scarf"`` for tables,
+        or a module that maps a batch to a batch of views of the same shape, drawing from torch's
+        global generator. ``"auto"`` is ``"scarf"`` for tables, ``"simclr"`` for images of three
+        channels, ``"digits"`` for others.
     layer : {"encoder", "projector"}, default="encoder"
         Whose output is the representation.
     epochs : float, default=100
-        Passes over the rows.
-    batch_size : int, default=None
-        Rows a step; None is min(256, n_samples).
+        Passes over the rows; above 0.
+    batch_size : int or None, default=None
+        Rows a step, from 1 to n_samples; None is min(256, n_samples).
     learning_rate : float, default=1e-3
-        Peak of the one-cycle schedule of AdamW.
+        Peak of the one-cycle schedule of AdamW; above 0.
     channels : {"first", "last"}, default="first"
-        Where an image has its channels.
-    image_shape : tuple of int, default=None
+        Where an image has its channels; never guessed.
+    image_shape : tuple of int or None, default=None
         (h, w), or three sizes in the order of `channels`, if the rows of a matrix are images.
     device : str, default="auto"
-        ``"auto"``, ``"cpu"`` or ``"cuda"``.
+        Where it is trained: ``"cpu"``, ``"cuda"`` or ``"cuda:1"`` and so on; ``"auto"`` is
+        ``"cuda"`` where there is a GPU, else ``"cpu"``. `transform` runs on the CPU.
     precision : {"auto", "fp32", "bf16"}, default="auto"
-        ``"auto"`` is bf16 where the processor has tile units for it (AMX) or on a GPU.
-    memory : str or path, default=None
-        Folder in which the trained encoder is kept and found again.
+        Of the training. ``"auto"`` is bf16 where the processor has tile units for it (AMX) or on a
+        GPU, else fp32.
+    memory : str, path or None, default=None
+        Folder in which the trained encoder is kept and, by the same rows, parameters and
+        `random_state` (an int), found again. Made when it is absent.
     random_state : int, RandomState instance or None, default=None
-        The same int gives bitwise the same encoder on a CPU.
+        Of weights, order and views. The same int, not negative, gives bitwise the same encoder on
+        a CPU; None draws a fresh seed.
     verbose : int, default=0
-        1 shows a progress bar.
+        1 shows a progress bar, 0 nothing.
 
     Attributes
     ----------
     model_ : Model
         The trained model: ``model_.module`` is the torch module with `encoder` and `projector`.
     effective_rank_ : float
-        RankMe of the training rows' representations.
+        RankMe of the representations of at most 2048 evenly spaced training rows, from 1 to their
+        length.
     layout_ : Layout
         How rows are read.
     n_features_in_ : int
         Numbers in one row.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns; only when X has names that are all strings.
 
     See Also
     --------
@@ -171,19 +187,32 @@ class SSLEncoder(ReadsRows):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), (n, c, h, w) or (n, h, w, c), or dataset
-            Training rows.
+            Training rows, at least 2. A dataset has ``__len__`` and ``__getitem__``; its items are
+            rows, or tuples that begin with one. Images are uint8 or floats in [0, 1], or of any
+            range with an augmentation of your own.
         y : None
             Ignored: the training is self-supervised.
 
         Returns
         -------
         self
+            The fitted encoder.
+
+        Raises
+        ------
+        TypeError, ValueError
+            A parameter is wrong or does not suit X, X is text, ragged, constant, a series or not
+            finite, or images lie outside [0, 1]. The message names the value and the mend.
+        TrainingError
+            The loss was not finite.
         """
+        if self.layer not in ("encoder", "projector"):
+            raise ValueError(f"layer must be 'encoder' or 'projector', got {self.layer!r}.")
         return self._fit(self._read(X, reset=True), entropy_of(self.random_state))
 
     def _fit(self, data, entropy):
         plan = Explicit(np.ones((1, len(data)), bool)).draw(len(data), 1, entropy)
-        trainer = self._trainer(data, plan.train_sizes)
+        trainer = self._trainer(data, plan.sizes)
         done = run(
             plan, trainer, [Quality(layer=self.layer)], data, store=self.memory, keep_models=True,
             verbose=self.verbose,
@@ -196,7 +225,7 @@ class SSLEncoder(ReadsRows):
         return self
 
     def transform(self, X):
-        """Representations of rows as they are, without augmentation.
+        """Represent rows as they are, without augmentation.
 
         Parameters
         ----------
@@ -206,17 +235,32 @@ class SSLEncoder(ReadsRows):
         Returns
         -------
         ndarray of shape (n_samples, n_dimensions)
-            float64 where X is, else float32.
+            Of dtype float64 where X is a float64 array, else float32.
+
+        Raises
+        ------
+        ValueError
+            X has rows of another shape or bad values.
         """
         check_is_fitted(self)
         z = self.represent(self._read(X))
         return z.astype(np.float64) if getattr(X, "dtype", None) == np.float64 else z
 
     def represent(self, data):
-        """Representations of checked rows: float32 (n_samples, n_dimensions).
+        """Represent checked rows, as `transform` does.
 
         Batches are filled up to one size: sums in another order would make a row's last digits
         depend on the rows it came with.
+
+        Parameters
+        ----------
+        data : Data
+            Rows as `sslmemo.data.as_data` returns them.
+
+        Returns
+        -------
+        ndarray of float32, shape (n_samples, n_dimensions)
+            One representation a row.
         """
         import torch
 

@@ -1,4 +1,4 @@
-"""MemorizationEstimator: which training rows a self-supervised encoder memorized, and how sure that is."""
+"""MemorizationEstimator: which training rows an encoder memorized, and how sure that is."""
 
 from __future__ import annotations
 
@@ -9,19 +9,22 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
-from ._compat import check_in_range, named
+from ._compat import check_in_range
 from .cost import measure_cost, pilot_plan
 from .data import RowIndex
 from .designs import Subsample, get_design
 from .encoder import ReadsRows, SSLEncoder
-from .estimates import get_estimate
-from .estimates.blocks import NORMALIZATIONS
+from .estimates import configured
 from .measurements import Alignment, Quality
 from .measurements.quality import effective_rank
-from .pool import run
+from .merge import merge_runs
+from .outside import measure_outside, pseudo_sides, score_outside
+from .pool import run, run_config
 from .probes import LinearProbe
-from .randomness import derive_seed, entropy_of, generator, single_thread
+from .protocols import Measurement
+from .randomness import derive_seed, entropy_of, generator
 from .result import MemorizationResult
+from .training.precision import limit_jobs
 
 __all__ = ["MemorizationEstimator"]
 
@@ -41,83 +44,101 @@ class MemorizationEstimator(ReadsRows):
     method : str or Method, default="simclr"
         Name in, or object of, `sslmemo.methods`, such as ``SimCLR(temperature=0.5)``.
     encoder : str or callable, default="auto"
-        ``"mlp"``, ``"convnet"``, ``"resnet18"`` or a zero-argument factory that returns a torch
-        module. ``"auto"`` is ``"convnet"`` for colour images of 32 px and more, else ``"mlp"``.
+        ``"mlp"``, for images ``"convnet"`` or ``"resnet18"``, or a zero-argument factory that
+        returns a fresh torch module, (b, *shape) -> (b, d). ``"auto"`` is ``"convnet"`` for images
+        of three channels and at least 32 x 32 px, else ``"mlp"``.
     augmentation : str or callable, default="auto"
         ``"simclr"``, ``"digits"``, ``"weak"`` or ``"strong"`` for images, ``"scarf"`` for tables,
-        or a module that maps a batch to a batch of views. ``"auto"`` picks by shape.
+        or a module that maps a batch to a batch of views of the same shape, drawing from torch's
+        global generator. ``"auto"`` is ``"scarf"`` for tables, ``"simclr"`` for images of three
+        channels, ``"digits"`` for others.
     design : str or design, default="subsample"
         ``"subsample"`` (complementary half-splits), ``"leave_one_out"``, ``"split"``, or an object
-        of `sslmemo.designs`, such as ``Subsample(fraction=0.25)``, which reaches a reliability
-        with about half of the time, at a smaller training size.
+        of `sslmemo.designs`, such as ``Subsample(fraction=0.25)``, which often reaches a
+        reliability in less time, at a smaller training size.
     n_encoders : int, default=64
-        Number of trainings, a multiple of the design's block.
+        Number of trainings, a multiple of the design's block; one more makes `encoder_`. Two
+        blocks give standard errors, 16 good ones. An `Explicit` design brings its own number.
     estimate : str or estimate, default="difference"
-        How matrices become scores, see `sslmemo.estimates`.
+        How matrices become scores, see `sslmemo.estimates`. An object goes by `normalize` and
+        `anchor` of its own: give it the `anchor` given here.
     distance : str or callable, default="euclidean"
-        ``"euclidean"``, ``"sqeuclidean"``, ``"cosine"``, ``"angular"`` or ``"manhattan"`` between
-        unit-normalised embeddings, ``"mse"`` between embeddings as they are, or a callable
-        (z1, z2) -> (n,) that gets them as they are.
+        ``"euclidean"`` (in [0, 2]), ``"sqeuclidean"`` ([0, 4]), ``"cosine"`` ([0, 2]),
+        ``"angular"`` ([0, 1]) or ``"manhattan"`` ([0, 2 sqrt(d)]) between unit-normalised
+        embeddings, ``"mse"`` between embeddings as they are, or a callable (z1, z2) -> (b,) that
+        gets them as they are, (b, d) each. Scores have its unit.
     n_views : int, default=8
-        Views a row; all pairs are used.
+        Views a row, of which all pairs are used; at least 2, or 1 with ``anchor="clean"``.
     anchor : {"view", "clean"}, default="view"
         ``"clean"`` compares each view with the row itself, as the paper's scripts do.
     layer : {"encoder", "projector"}, default="encoder"
         Whose output is measured, and what `transform` returns.
     normalize : {None, "encoder", "relative", "range"}, default=None
         None is the definition. ``"encoder"`` divides each encoder's alignments by their mean over
-        rows; ``"relative"`` is (g - f) / (g + f), in [-1, 1]; ``"range"`` divides by the range of
-        the scores, as the paper's scripts do: not comparable between runs.
+        rows, which must not be 0; ``"relative"`` is (g - f) / (g + f), in [-1, 1]; ``"range"``
+        divides by the range of the scores, as the paper's scripts do: not comparable between runs.
     measurements : sequence of Measurement, default=()
-        Further measurements of the same trainings; their arrays are in ``result_.run.values``.
+        Further measurements of the same trainings, see `sslmemo.protocols.Measurement`; their
+        arrays are in ``result_.run.values``.
     epochs : float, default=100
-        Passes over its training rows, on average over the encoders: all take the same number of
-        steps.
-    batch_size : int, default=None
-        Rows a step; None is min(256, smallest training set).
+        Passes over its training rows, on average over the encoders; above 0. All take the same
+        number of steps, at least one.
+    batch_size : int or None, default=None
+        Rows a step, from 1 to the size of the smallest training set; None is the smaller of that
+        and 256.
     learning_rate : float, default=1e-3
-        Peak of the one-cycle schedule of AdamW.
+        Peak of the one-cycle schedule of AdamW; above 0.
     channels : {"first", "last"}, default="first"
         Where an image has its channels; never guessed.
-    image_shape : tuple of int, default=None
+    image_shape : tuple of int or None, default=None
         (h, w), or three sizes in the order of `channels`, if the rows of a matrix are images.
     keep_encoders : bool, default=False
-        Keep all encoders, for `alignment` and `null_scores` of rows that were not trained on.
+        Keep the weights of all encoders, for `alignment` and `null_scores` of rows that were not
+        trained on.
     device : str, default="auto"
-        ``"auto"``, ``"cpu"`` or ``"cuda"``.
+        ``"cpu"``, ``"cuda"`` or ``"cuda:1"`` and so on; ``"auto"`` is ``"cuda"`` where there is a
+        GPU, else ``"cpu"``.
     precision : {"auto", "fp32", "bf16"}, default="auto"
-        ``"auto"`` is bf16 where the processor has tile units for it (AMX) or on a GPU; it is
-        recorded in the result.
-    n_jobs : int, default=None
-        Blocks trained at once, one thread each, by joblib; -1 means all processors. The scores are
-        bitwise the same for any number on a CPU.
-    memory : str or path, default=None
-        Folder in which every finished block is kept, so that a later fit trains only what is missing.
-    max_time : float, default=None
-        Seconds after which no further block is begun.
+        ``"auto"`` is bf16 where the processor has tile units for it (AMX) or on a GPU, else fp32;
+        it is recorded in the result.
+    n_jobs : int or None, default=None
+        Blocks trained at once on a CPU, one thread each, by joblib; None means 1 unless in a
+        `joblib.parallel_config`, -1 all processors. The scores are bitwise the same for any number
+        on a CPU.
+    memory : str, path or None, default=None
+        Folder in which every finished block is kept, so that a later fit of the same rows, recipe
+        and `random_state` (an int) trains only what is missing. Made when it is absent.
+    max_time : float or None, default=None
+        Seconds for the pool, above 0: no block but the first ones is begun that would, by the time
+        those took, end later. If blocks are missing then, a warning says how many.
     on_error : {"raise", "drop"}, default="raise"
-        Whether a failed training ends the fit, or its block is left out with a warning.
+        Whether a training that diverged ends the fit, or its block is left out with a warning.
     warm_start : bool, default=False
-        A further fit of the same rows with a larger `n_encoders` trains only the difference.
+        A further fit of the same rows with a larger `n_encoders` trains only the difference. No
+        other parameter may change between the two.
     random_state : int, RandomState instance or None, default=None
-        The same int gives bitwise the same scores.
+        Of the design, the trainings and the views. The same int, not negative, gives bitwise the
+        same scores on a CPU; None draws a fresh seed.
     verbose : int, default=1
-        1 shows a progress bar.
+        1 shows a progress bar over the encoders, 0 nothing.
 
     Attributes
     ----------
     result_ : MemorizationResult
         Scores with their errors, tables, texts and the matrices.
     memorization_scores_ : ndarray of shape (n_samples,)
-        m(x) of every training row, in the order of X.
+        m(x) of every training row, in the order of X and the unit of the distance; NaN for a row
+        never in or never out.
     standard_errors_ : ndarray of shape (n_samples,)
-        Their standard errors; NaN with one block.
+        Their standard errors, moderated by the other rows; NaN with one block.
     encoder_ : SSLEncoder
         An f trained on all rows; `transform` uses it.
     membership_ : ndarray of bool, shape (n_encoders, n_samples)
-        Who was trained on what.
+        Who was trained on what; fewer encoders than asked for after `max_time`.
     n_features_in_ : int
         Numbers in one row.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns; only when X has names that are all strings.
     layout_ : Layout
         How rows are read.
 
@@ -129,8 +150,8 @@ class MemorizationEstimator(ReadsRows):
     Notes
     -----
     With the default design an encoder sees half of the rows, so the scores are memorization at
-    size n/2, averaged over the other rows; exact leave-one-out scores are smaller. A table's columns
-    are standardised by the statistics of all of X first, for f and g alike.
+    size n/2, averaged over the other rows; exact leave-one-out scores are smaller. A table's
+    columns are standardised by the statistics of all of X first, for f and g alike.
 
     References
     ----------
@@ -193,43 +214,65 @@ class MemorizationEstimator(ReadsRows):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), (n, c, h, w) or (n, h, w, c), or dataset
-            Training rows.
+            Training rows, at least 2. A dataset has ``__len__`` and ``__getitem__``; its items are
+            rows, or tuples that begin with one. Images are uint8 or floats in [0, 1], or of any
+            range with an augmentation of your own.
         y : array-like of shape (n_samples,), default=None
             Labels; used by `score` alone.
         groups : array-like of shape (n_samples,), default=None
             Rows of one group, such as near-duplicates, are in or out together. By default rows
-            of equal content are a group, with a warning.
+            of equal content are a group, with a warning. ``Explicit(member)`` and ``Split(roles)``
+            say themselves who is in, and take no notice of groups.
 
         Returns
         -------
         self
+            The fitted estimator.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Before any training: a parameter is wrong or does not suit X; X is text, ragged,
+            constant, a series or not finite; images lie outside [0, 1]; a warm start has other
+            rows. The message names the value and the mend.
+        TrainingError
+            A loss was not finite and ``on_error="raise"``, or every block failed.
+
+        Warns
+        -----
+        UserWarning
+            Rows are copies of others, some can have no score, there is one block only, or blocks
+            are missing.
         """
         estimate = self._check_parameters()
         data = self._read(X, reset=True)
+        y = None if y is None else np.asarray(y)
+        if y is not None and len(y) != len(data):
+            raise ValueError(f"y has {len(y)} labels for {len(data)} rows of X.")
         index = RowIndex(data)
-        old = self._previous(data)
-        entropy = entropy_of(self.random_state) if old is None else self._entropy
+        again = self.warm_start and hasattr(self, "result_")
+        entropy = self._entropy if again else entropy_of(self.random_state)
 
         plan = self._draw_plan(data, index, groups, entropy)
-        trainer = self._trainer(data, plan.train_sizes)
-        alignment = self._alignment(trainer, data)
-        todo = plan if old is None else plan.take(np.setdiff1d(plan.blocks, old.run.plan.blocks))
-        result = old
+        trainer = self._trainer(data, plan.sizes)
+        measurements = self._measurements(trainer)
+        done = self._earlier(plan, trainer, measurements, data)
+        todo = plan if done is None else plan.take(np.setdiff1d(plan.blocks, done.plan.blocks))
         if len(todo.seed):
-            done = run(
+            new = run(
                 todo,
                 trainer,
-                [alignment, Quality(layer=self.layer), *self.measurements],
+                measurements,
                 data,
-                n_jobs=self.n_jobs,
+                n_jobs=limit_jobs(self.n_jobs, trainer.device),
                 store=self.memory,
                 keep_models=self.keep_encoders,
                 on_error=self.on_error,
                 max_time=self.max_time,
                 verbose=self.verbose,
             )
-            result = MemorizationResult(done, estimate)
-            result = result if old is None else old + result
+            done = new if done is None else merge_runs(done, new)
+        result = MemorizationResult(done, estimate)
 
         encoder = SSLEncoder(
             **{k: v for k, v in self.get_params(deep=False).items() if k in _ENCODER_PARAMETERS}
@@ -237,9 +280,9 @@ class MemorizationEstimator(ReadsRows):
         self.encoder_ = encoder._fit(data, derive_seed(entropy, "encoder of all rows"))
         self._representation = self.encoder_.represent(data)
         self._n_features_out = self._representation.shape[1]
-        self._labels = None if y is None else np.asarray(y)
+        self._labels = y
         self._index, self._entropy = index, entropy
-        self._fitted_trainer, self._fitted_alignment = trainer, alignment
+        self._fitted_trainer, self._fitted_alignment = trainer, measurements[0]
         self.result_ = result
         self.membership_ = result.run.plan.member
         self.memorization_scores_ = result.score
@@ -252,19 +295,20 @@ class MemorizationEstimator(ReadsRows):
         Parameters
         ----------
         X : array-like or dataset
-            Rows seen in fit, in any order; a row within 1e-4 of the data's scale of a training row
-            counts as that row. Copies of a row get the mean of their scores. After
-            ``design="split"`` with `keep_encoders`, any rows.
+            Rows seen in fit, in any order. A row within 1e-4 of a training row (root mean squared
+            difference, in standard deviations of the data) counts as that row. Copies of a row get
+            the mean of their scores. After ``design="split"`` with `keep_encoders`, any rows.
 
         Returns
         -------
         ndarray of shape (n_samples,)
-            m(x), higher = more memorized; NaN for a row never in or never out.
+            Scores m(x) in the unit of the distance, higher = more memorized; NaN for a row never
+            in or never out.
 
         Raises
         ------
         ValueError
-            A row was not trained on.
+            A row was not seen in fit, or has another shape.
         """
         check_is_fitted(self)
         data = self._read(X)
@@ -276,9 +320,8 @@ class MemorizationEstimator(ReadsRows):
         new = np.flatnonzero(found < 0)
         if len(new):
             self._refuse_new_rows(len(new), len(data))
-            values = self._measure_new(data, new)
-            sides = np.sign(self.result_.run.plan.contrast[:, :1]).repeat(len(new), axis=1)
-            scores[new] = self._contrast_scores(values, sides)
+            sides = self.result_.run.plan.contrast[:, :1].repeat(len(new), axis=1)
+            scores[new] = score_outside(self.result_, self._measure_outside(data, new), sides)
         return scores
 
     def alignment(self, X):
@@ -287,13 +330,19 @@ class MemorizationEstimator(ReadsRows):
         Parameters
         ----------
         X : array-like or dataset
-            Rows; those not trained on need ``keep_encoders=True``, draw views of their own and are
+            Rows; those not seen in fit need ``keep_encoders=True``, draw views of their own and are
             measured one by one.
 
         Returns
         -------
         ndarray of shape (n_encoders, n_samples)
-            Expected distance of two views, in the unit of the distance; lower = closer.
+            Mean distance over pairs of views, in the unit of the distance; lower = closer. NaN for
+            an encoder that failed.
+
+        Raises
+        ------
+        ValueError
+            A row was not seen in fit and the encoders were not kept, or it has another shape.
         """
         check_is_fitted(self)
         data = self._read(X)
@@ -302,25 +351,29 @@ class MemorizationEstimator(ReadsRows):
         values = self.result_.run.values["alignment"][:, first[found]].astype(float)
         new = np.flatnonzero(found < 0)
         if len(new):
-            values[:, new] = self._measure_new(data, new)["alignment"]
+            values[:, new] = self._measure_outside(data, new)["alignment"]
         return values
 
     def null_scores(self, X_external, random_state=0):
         """Scores of rows never trained on, under a random training row's pseudo-membership.
 
         They have mean zero and all noise of a real score: the band to read scores against.
-
         Parameters
         ----------
         X_external : array-like or dataset
             Rows that were not in fit, of the same kind. Needs ``keep_encoders=True``.
-        random_state : int, default=0
+        random_state : int, RandomState instance or None, default=0
             Of the pseudo-memberships.
 
         Returns
         -------
         ndarray of shape (n_samples,)
-            One null score a row.
+            One null score a row, in the unit of the scores.
+
+        Raises
+        ------
+        ValueError
+            A row was seen in fit or has another shape, or the encoders were not kept.
         """
         check_is_fitted(self)
         data = self._read(X_external)
@@ -328,19 +381,12 @@ class MemorizationEstimator(ReadsRows):
             raise ValueError(
                 "X_external holds rows that were trained on: their scores are no null."
             )
-        values = self._measure_new(data, np.arange(len(data)))
-        plan = self.result_.run.plan
-        scored = np.flatnonzero(np.isfinite(self.result_.score))
-        rng = generator(entropy_of(random_state), "null")
-        like = rng.choice(scored, len(data))
-        sides = (plan.as_g.astype(np.int8) - plan.as_f)[:, like]
-        if plan.design == "split":  # f and g are the same for every row: swap them by block
-            flip = rng.choice([-1, 1], (len(plan.seed), len(data)))
-            sides = sides * flip[np.searchsorted(plan.blocks, plan.block)].astype(np.int8)
-        return self._contrast_scores(values, sides)
+        result, rng = self.result_, generator(entropy_of(random_state), "null")
+        sides = pseudo_sides(result.run.plan, result.score, len(data), rng)
+        return score_outside(result, self._measure_outside(data, np.arange(len(data))), sides)
 
     def transform(self, X):
-        """Representations by `encoder_`, an f trained on all rows.
+        """Represent rows by `encoder_`, an f trained on all rows.
 
         Parameters
         ----------
@@ -350,14 +396,19 @@ class MemorizationEstimator(ReadsRows):
         Returns
         -------
         ndarray of shape (n_samples, n_dimensions)
-            float64 where X is, else float32.
+            Of dtype float64 where X is a float64 array, else float32; without augmentation.
+
+        Raises
+        ------
+        ValueError
+            X has rows of another shape or bad values.
         """
         check_is_fitted(self)
         z = self.encoder_.represent(self._read(X))
         return z.astype(np.float64) if getattr(X, "dtype", None) == np.float64 else z
 
     def score(self, X, y=None):
-        """How good `encoder_` is, for model selection. Memorization is in `sslmemo.scorers`.
+        """Tell how good `encoder_` is, for model selection. Memorization is in `sslmemo.scorers`.
 
         Parameters
         ----------
@@ -369,8 +420,9 @@ class MemorizationEstimator(ReadsRows):
         Returns
         -------
         float
-            With labels here and in fit, the accuracy of a `LinearProbe` fitted on fit's rows; else
-            the effective rank (RankMe) of the representations of X.
+            With labels here and in fit, the accuracy, in [0, 1], of a `LinearProbe` fitted on fit's
+            rows; else the effective rank (RankMe) of the representations of X, from 1 to their
+            length.
         """
         z = np.asarray(self.transform(X), dtype=np.float32)
         if y is None or self._labels is None:
@@ -378,7 +430,9 @@ class MemorizationEstimator(ReadsRows):
         return LinearProbe().fit(self._representation, self._labels).score(z, y)
 
     def estimate_cost(self, X, groups=None):
-        """Time and memory that `fit` will take, from a few real steps.
+        """Predict the time and memory that `fit` will take, from a few real steps.
+
+        What `memory`, `warm_start` and `max_time` would save is not counted.
 
         Parameters
         ----------
@@ -390,22 +444,23 @@ class MemorizationEstimator(ReadsRows):
         Returns
         -------
         Cost
-            Print it, or read `seconds` and `memory`.
+            Print it, or read `seconds` and `memory` (bytes), see `sslmemo.cost.Cost`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As in `fit`.
         """
         this = clone(self)
         this._check_parameters()
         data = this._read(X, reset=True)
         plan = this._draw_plan(data, RowIndex(data), groups, 0)
-        trainer = this._trainer(data, plan.train_sizes)
-        measurements = [
-            this._alignment(trainer, data),
-            Quality(layer=self.layer),
-            *self.measurements,
-        ]
-        return measure_cost(plan, trainer, measurements, data, self.n_jobs)
+        trainer = this._trainer(data, plan.sizes)
+        jobs = limit_jobs(self.n_jobs, trainer.device)
+        return measure_cost(plan, trainer, this._measurements(trainer), data, jobs)
 
     def plan(self, X, reliability=0.8, groups=None):
-        """How many encoders a wanted reliability needs, from a pilot of four blocks.
+        """Plan how many encoders a wanted reliability needs, from a pilot of four blocks.
 
         Parameters
         ----------
@@ -419,9 +474,16 @@ class MemorizationEstimator(ReadsRows):
         Returns
         -------
         PilotPlan
-            Blocks, encoders and time, with an interval, which is wide: four blocks say little. With
-            `memory` and an int `random_state` the pilot's blocks count in the later fit.
+            Blocks, encoders and seconds, with an interval, which is wide: four blocks say little,
+            see `sslmemo.cost.PilotPlan`. With `memory` and an int `random_state` the pilot's blocks
+            count in the later fit.
+
+        Raises
+        ------
+        TypeError, ValueError, TrainingError
+            As in `fit`; a ValueError too for a reliability outside (0, 1).
         """
+        check_in_range("reliability", reliability, numbers.Real, 0, 1, open_low=True)
         pilot = clone(self)
         size = get_design(self.design).block_size(len(X))
         pilot.set_params(n_encoders=4 * size, warm_start=False)
@@ -438,102 +500,75 @@ class MemorizationEstimator(ReadsRows):
             raise ValueError(f"on_error must be 'raise' or 'drop', got {self.on_error!r}.")
         if self.layer not in ("encoder", "projector"):
             raise ValueError(f"layer must be 'encoder' or 'projector', got {self.layer!r}.")
-        if self.normalize is not None:
-            named(self.normalize, NORMALIZATIONS, "normalize")
-        estimate = get_estimate(self.estimate)
-        if isinstance(self.estimate, str):
-            estimate.set_params(normalize=self.normalize, anchor=self.anchor)
-        elif self.normalize is not None:
-            raise ValueError(
-                f"normalize={self.normalize!r} is a parameter of the estimate here: pass it to "
-                f"{type(estimate).__name__}(normalize=...)."
+        if not all(isinstance(m, Measurement) for m in _listed(self.measurements)):
+            raise TypeError(
+                f"measurements must be a sequence of measurements, got {self.measurements!r}."
             )
-        return estimate
+        return configured(self.estimate, self.normalize, self.anchor)
 
     def _draw_plan(self, data, index, groups, entropy):
-        if groups is None and index.duplicates():
-            warnings.warn(
-                f"{index.duplicates()} rows of X are copies of others; copies are kept in or out "
-                "together, as one group. Pass groups= to decide otherwise.",
-                stacklevel=3,
-            )
-            groups = index.copy_of
         design = get_design(self.design)
+        if groups is None and index.duplicates():
+            said = f"{index.duplicates()} rows of X are copies of others; "
+            if getattr(design, "ties", True):
+                groups = index.copy_of
+                said += "copies are kept in or out together, as one group. Pass groups= to decide."
+            else:
+                said += "a copy on the other side hides what is memorized of a row."
+            warnings.warn(said, stacklevel=3)
         plan = design.draw(len(data), self.n_encoders, entropy, groups)
         if plan.contrast is None:
             _warn_unscored(plan, design)
         if len(plan.seed) < 2:
             warnings.warn(
-                f"n_encoders={self.n_encoders} is one block of {design!r}: the scores have no "
+                f"{plan.n_encoders} encoders are one block of {design.name!r}: the scores have no "
                 "standard error. Two blocks have one, 16 a good one.",
                 stacklevel=3,
             )
         return plan
 
-    def _alignment(self, trainer, data):
+    def _measurements(self, trainer):
+        """What is read from every encoder: alignment first."""
         alignment = Alignment(
             trainer.views.augmentation, self.distance, self.n_views, self.anchor, self.layer,
             trainer.device,
         )  # fmt: skip
         alignment.check()
-        return alignment
+        return [alignment, Quality(layer=self.layer), *self.measurements]
 
-    def _previous(self, data):
-        """The result to add to, for a warm start on the same rows."""
+    def _earlier(self, plan, trainer, measurements, data):
+        """The run to add to, for a warm start with the same rows and recipe."""
         if not self.warm_start or not hasattr(self, "result_"):
             return None
-        if self.result_.run.config["data"] != data.fingerprint():
-            raise ValueError(
-                "warm_start=True, but X differs from the rows of the earlier fit: use a new "
-                "estimator, or warm_start=False."
-            )
-        return self.result_
+        run, now = self.result_.run, run_config(plan, trainer, measurements, data)
+        for part, word in (
+            ("data", "X"),
+            ("trainer", "the recipe"),
+            ("measurements", "what is measured"),
+        ):
+            if run.config[part] != now[part]:
+                raise ValueError(
+                    f"warm_start=True, but {word} differs from the earlier fit: use a new "
+                    "estimator, or warm_start=False."
+                )
+        return run
+
+    def _measure_outside(self, data, rows):
+        run = self.result_.run
+        return measure_outside(run, self._fitted_trainer, self._fitted_alignment, data, rows)
 
     def _refuse_new_rows(self, n_new, n):
         if self.result_.run.plan.design == "split":
             return
         raise ValueError(
-            f"{n_new} of {n} rows were not seen in fit. Memorization is a property of training rows. "
-            "For other rows use alignment(X), or null_scores(X) for the noise band. If they are "
-            "training rows, an earlier step's fit_transform may differ from its transform."
+            f"{n_new} of {n} rows were not seen in fit. Memorization is a property of training "
+            "rows. For other rows use alignment(X), or null_scores(X) for the noise band. If they "
+            "are training rows, an earlier step's fit_transform may differ from its transform."
         )
 
-    def _measure_new(self, data, rows):
-        """Measured arrays of rows outside the pool, one row at a time: (n_encoders, n_rows, ...)."""
-        if not self.keep_encoders or self.result_.run.models is None:
-            raise ValueError(
-                "rows that were not trained on need the encoders: fit with keep_encoders=True."
-            )
-        done, found = self.result_.run, []
-        for block in done.plan.blocks:
-            states = [done.models[t] for t in done.plan.encoders_of(block)]
-            seed = done.plan.seed_of(block)
-            if states[0] is None:
-                found.append(None)
-                continue
-            models = [self._fitted_trainer.restore(s) for s in states]
-            with single_thread():
-                measured = [self._fitted_alignment.of_one(models, data, i, seed) for i in rows]
-            found.append({k: np.concatenate([m[k] for m in measured], 1) for k in measured[0]})
-        good = next(f for f in found if f is not None)
-        sizes = [len(done.plan.encoders_of(b)) for b in done.plan.blocks]
-        return {
-            k: np.concatenate(
-                [
-                    np.full((size, *v.shape[1:]), np.nan) if f is None else f[k]
-                    for f, size in zip(found, sizes, strict=True)
-                ]
-            )
-            for k, v in good.items()
-        }
 
-    def _contrast_scores(self, values, sides):
-        """Scores of rows outside the pool, with the encoders' sides given."""
-        from .designs import Plan
-
-        plan = self.result_.run.plan
-        rows = Plan(np.ones(sides.shape, bool), plan.block, plan.seed, sides.astype(np.int8))
-        return self.result_.estimate(values, rows).score
+def _listed(measurements):
+    return measurements if isinstance(measurements, (list, tuple)) else [measurements]
 
 
 _ENCODER_PARAMETERS = tuple(SSLEncoder().get_params())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .designs import Plan
+from .plans import Plan
 from .pool import Run
 
 __all__ = ["merge_runs"]
@@ -22,11 +22,13 @@ def merge_runs(a, b):
     Returns
     -------
     Run
+        Arrays and models that both runs have; design and configuration are those of `a`.
 
     Raises
     ------
     ValueError
-        What differs, or that a block (known by its seed) is in both.
+        The data, trainer, measurements, roles or groups differ, one run alone has a contrast, or a
+        block (known by its seed) is in both.
     """
     for part in ("data", "trainer", "measurements"):
         if a.config.get(part) != b.config.get(part):

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from .designs import Plan
+from .plans import Plan
 from .protocols import TrainingError
 from .randomness import single_thread
 from .store import Store, key_of
@@ -182,83 +182,126 @@ def _execute(plan, trainer, measurements, data, todo, n_jobs, store, keys, keep_
     """Yield (block, record or exception) as blocks finish, in whatever order."""
     from joblib import Parallel, delayed
 
+    together = trainer.max_together(int(plan.train_sizes.max()))
+    largest = max((len(plan.encoders_of(b)) for b in todo), default=1)
+    a_job = max(1, together // largest)  # blocks that a device trains at once
+
     def jobs():
-        for block in todo:
+        for number, start in enumerate(range(0, len(todo), a_job)):
             if not more():
                 return
-            rows = plan.encoders_of(block)
-            yield delayed(_block_job)(
-                int(block), trainer, measurements, data, plan.member[rows], plan.seed_of(block),
-                store, keys[block], keep_models,
-            )  # fmt: skip
+            blocks = {int(b): _member_and_seed(plan, b) for b in todo[start : start + a_job]}
+            yield delayed(_job)(
+                number, blocks, trainer, measurements, data, store, keys, keep_models
+            )
 
     # the caller's thread count is put back; a thread of the threading backend starts from 1 too
     with single_thread():
         parallel = Parallel(n_jobs, return_as="generator_unordered", pre_dispatch="n_jobs")
-        for block, record in parallel(jobs()):
-            if not isinstance(record, Exception):
-                more(float(record["seconds"]))
-            yield block, record
+        for finished in parallel(jobs()):
+            for block, record in finished.items():
+                if not isinstance(record, Exception):
+                    more(float(record["seconds"]))
+                yield block, record
 
 
-def _block_job(block, trainer, measurements, data, member, seed, store, key, keep_models):
-    """Train and measure one block, in a worker; a failed training is returned, not raised."""
+def _member_and_seed(plan, block):
+    return plan.member[plan.encoders_of(block)], plan.seed_of(block)
+
+
+def _job(number, blocks, trainer, measurements, data, store, keys, keep_models):
+    """Train and measure some blocks, in a worker; a failed training is returned, not raised."""
+    getattr(trainer, "prepare_job", lambda number: None)(number)
     try:
         with single_thread():
-            record = train_block(trainer, measurements, data, member, seed, keep_models)
+            records = train_blocks(trainer, measurements, data, blocks, keep_models)
     except TrainingError as error:
-        return block, error
+        if len(blocks) == 1:
+            return dict.fromkeys(blocks, error)
+        alone = [  # find the block that failed
+            _job(number, {b: part}, trainer, measurements, data, store, keys, keep_models)
+            for b, part in blocks.items()
+        ]
+        return {b: record for one in alone for b, record in one.items()}
     if store is not None:
-        store.save(key, record)
-    return block, record
+        for block, record in records.items():
+            store.save(keys[block], record)
+    return records
 
 
-def train_block(trainer, measurements, data, member, seed, keep_models=False):
-    """Train the encoders of one block and measure them.
+def train_blocks(trainer, measurements, data, blocks, keep_models=False):
+    """Train the encoders of some blocks and measure them.
+
+    Parameters
+    ----------
+    blocks : dict of int to (ndarray of bool of shape (k, n), int)
+        Membership and seed of each block.
 
     Returns
     -------
-    dict of str to ndarray
-        Arrays of all measurements, each (k, ...) or, for one with several fractions, (k, n_at,
-        ...); with `keep_models` also ``"model/j/name"``; and ``"seconds"``.
+    dict of int to dict of str to ndarray
+        For each block the arrays of all measurements, each (k, ...) or, for one with several
+        fractions, (k, n_at, ...); with `keep_models` also ``"model/j/name"``; and ``"seconds"``.
     """
     started = time.monotonic()
+    watched = any(m.observer(1, len(data)) is not None for m in measurements)
+    if watched and len(blocks) > 1:  # an observer sees one block at a time
+        alone = [
+            train_blocks(trainer, measurements, data, {b: part}, keep_models)
+            for b, part in blocks.items()
+        ]
+        return {b: record for one in alone for b, record in one.items()}
+    member = np.concatenate([m for m, _ in blocks.values()])
+    owner = np.repeat(list(blocks), [len(m) for m, _ in blocks.values()])
     together = max(1, trainer.max_together(int(member.sum(1).max())))
-    parts = [
-        _train_some(trainer, measurements, data, member[i : i + together], seed, keep_models, i)
-        for i in range(0, len(member), together)
-    ]
-    record = {}
-    for name in parts[0][0]:
-        record[name] = np.concatenate([p[0][name] for p in parts])
-    for part in parts:
-        record.update(part[1])
-    record["seconds"] = np.float64(time.monotonic() - started)
-    return record
+    found = {b: {} for b in blocks}
+    models = {b: [] for b in blocks}
+    for start in range(0, len(member), together):
+        part = slice(start, start + together)
+        seeds = [blocks[b][1] for b in owner[part]]
+        for block, name, array in _train_some(
+            trainer, measurements, data, member[part], owner[part], seeds, keep_models
+        ):
+            (models[block] if name is None else found[block].setdefault(name, [])).append(array)
+    seconds = (time.monotonic() - started) / len(blocks)
+    return {b: _record(found[b], models[b], seconds) for b in blocks}
 
 
-def _train_some(trainer, measurements, data, member, seed, keep_models, first):
+def _record(found, models, seconds):
+    record = {name: np.concatenate(parts) for name, parts in found.items()}
+    for j, state in enumerate(models):
+        record.update({f"model/{j}/{name}": array for name, array in state.items()})
+    return {**record, "seconds": np.float64(seconds)}
+
+
+def _train_some(trainer, measurements, data, member, owner, seeds, keep_models):
+    """Yield (block, array name, array) of encoders trained at once; (block, None, weights) too."""
     k, n = member.shape
     observers = {id(m): o for m in measurements if (o := m.observer(k, n)) is not None}
     at = sorted({f for m in measurements for f in m.at} | {1.0})
-    found, models = {}, {}
-    stages = trainer.fit_many(data, member, [seed] * k, at=at, observers=list(observers.values()))
-    for fraction, fitted in stages:
+    stages = {}
+    for fraction, fitted in trainer.fit_many(
+        data, member, seeds, at=at, observers=list(observers.values())
+    ):
+        for block in dict.fromkeys(owner.tolist()):
+            mine = np.flatnonzero(owner == block)
+            models, seed = [fitted[j] for j in mine], seeds[mine[0]]
+            for m in measurements:
+                if fraction in m.at:
+                    arrays = m(models, data, member[mine], seed, observers.get(id(m)))
+                    stages.setdefault((block, id(m)), []).append(arrays)
+            if keep_models and fraction == 1.0:
+                for model in models:
+                    yield block, None, model.state()
+    for block in dict.fromkeys(owner.tolist()):
+        named = set()
         for m in measurements:
-            if fraction in m.at:
-                arrays = m(fitted, data, member, seed, observers.get(id(m)))
-                found.setdefault(id(m), []).append(arrays)
-        if keep_models and fraction == 1.0:
-            for j, model in enumerate(fitted):
-                models.update({f"model/{first + j}/{k}": v for k, v in model.state().items()})
-    arrays = {}
-    for m in measurements:
-        for name in found[id(m)][0]:
-            if name in arrays:
-                raise ValueError(f"two measurements name their array {name!r}: rename one.")
-            stages = [f[name] for f in found[id(m)]]
-            arrays[name] = stages[0] if len(m.at) == 1 else np.stack(stages, axis=1)
-    return arrays, models
+            for name in stages[block, id(m)][0]:
+                if name in named:
+                    raise ValueError(f"two measurements name their array {name!r}: rename one.")
+                named.add(name)
+                arrays = [s[name] for s in stages[block, id(m)]]
+                yield block, name, arrays[0] if len(m.at) == 1 else np.stack(arrays, axis=1)
 
 
 def _assemble(plan, records, config, keep_models):

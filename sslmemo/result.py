@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 
 import numpy as np
 
-from .designs import Plan
 from .estimates import get_estimate
 from .estimates.nulls import noise_band, null_scores
 from .estimates.posterior import posterior
 from .estimates.reliability import reliability, spearman_reliability
 from .estimates.significance import one_sided_p, q_values
 from .merge import merge_runs
+from .plans import Plan
 from .pool import Run
 from .store import read_record, write_record
 from .table import ScoreTable
@@ -31,7 +32,7 @@ class MemorizationResult:
         Plan, measured matrices and what determined them: public, so that another estimate can be
         tried without training.
     estimate : str or estimate, default="difference"
-        See `sslmemo.estimates`.
+        Name in, or object of, `sslmemo.estimates`.
 
     Attributes
     ----------
@@ -41,6 +42,20 @@ class MemorizationResult:
         As given, or the object of the name.
     scores : Scores
         What the estimate says of every row.
+
+    Raises
+    ------
+    TypeError, ValueError
+        The estimate is unknown, or the run lacks a matrix that it needs.
+
+    See Also
+    --------
+    MemorizationEstimator : Trains a pool and makes such a result.
+    memorization_scores : Makes one of encoders that are trained already.
+
+    Notes
+    -----
+    Results of the same rows and recipe add: ``a + b`` pools their blocks.
 
     Examples
     --------
@@ -74,76 +89,145 @@ class MemorizationResult:
 
     @property
     def score(self):
-        """m(x) of every row, higher = more memorized: ndarray (n_samples,)."""
+        """m(x) of every row, higher = more memorized, NaN if unknown: ndarray (n_samples,)."""
         return self.scores.score
 
     @property
     def standard_error(self):
-        """Standard error of every score: ndarray (n_samples,)."""
+        """Standard error of every score, moderated, NaN with one block: ndarray (n_samples,)."""
         return self.scores.standard_error
 
     @property
     def mean_score(self):
-        """Mean score of the rows that have one."""
+        """Mean score of the rows that have one: float, in the unit of the scores."""
         return float(np.nanmean(self.score))
 
     @property
     def train_size(self):
-        """Mean number of rows an encoder was trained on: the size the scores hold for."""
+        """Mean number of rows an encoder was trained on, for which the scores hold: float."""
+        if self.run.plan.design == "prefit":
+            return float("nan")
         return float(self.run.plan.train_sizes.mean())
 
     @functools.cached_property
     def reliability_interval(self):
-        """Reliability with its 95% interval, see `sslmemo.estimates.reliability`."""
+        """Reliability with its 95% interval: Interval, see `sslmemo.estimates.reliability`."""
         return reliability(self.scores.blocks)
 
     @property
     def reliability(self):
-        """Pearson correlation of the scores with those of an independent rerun; NaN at one block."""
+        """Pearson correlation of the scores with an independent rerun's: float, at most 1.
+
+        NaN with one block.
+        """
         return float(self.reliability_interval)
 
     @functools.cached_property
     def spearman_reliability(self):
-        """The same for ranks, from split halves."""
+        """The same for ranks (Spearman), from split halves: float, at most 1."""
         return float(spearman_reliability(self.scores.blocks))
 
     @functools.cached_property
     def posterior(self):
-        """Posterior of the true scores: intervals, top-k probabilities, ranks."""
+        """Posterior of the true scores (intervals, top-k probabilities, ranks): Posterior."""
         return posterior(self.scores)
 
     def interval(self, level=0.95):
-        """Confidence interval of every score, see `Scores.interval`: (low, high), (n_samples,)."""
+        """Confidence interval of every score, from the row's own blocks alone.
+
+        For rows named in advance. Rows picked because they score high are read by `posterior`.
+
+        Parameters
+        ----------
+        level : float, default=0.95
+            Confidence, in (0, 1).
+
+        Returns
+        -------
+        low, high : ndarray of shape (n_samples,)
+            In the unit of the scores; NaN with one block.
+
+        Raises
+        ------
+        ValueError
+            The level lies outside (0, 1).
+        """
         return self.scores.interval(level)
 
     def p_values(self, min_score=None):
-        """One-sided p-values of m(x) <= `min_score`, the pool's median score by default."""
-        return one_sided_p(self.scores, min_score)
-
-    def null_scores(self, seed=0):
-        """Scores as noise alone would make them: signs of block residuals flipped, (n_samples,)."""
-        return null_scores(self.scores.blocks, seed)
-
-    def noise_band(self, level=0.95):
-        """Range in which scores of rows without memorization would fall: (low, high)."""
-        return noise_band(self.scores.blocks, level)
-
-    def table(self, min_score=None, top_k=None):
-        """All columns.
+        """One-sided p-values of "the row's true score is at most `min_score`".
 
         Parameters
         ----------
         min_score : float, default=None
-            Score to exceed in the test; None is the pool's median score.
+            In the unit of the scores; None is the pool's median score.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            By the moderated t test, in [0, 1]; NaN with one block.
+        """
+        return one_sided_p(self.scores, min_score)
+
+    def null_scores(self, seed=0):
+        """Draw scores as noise alone would make them: block residuals with flipped signs.
+
+        Parameters
+        ----------
+        seed : int, default=0
+            Of the signs, one a block.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Of mean 0, in the unit of the scores; NaN with one block.
+        """
+        return null_scores(self.scores.blocks, seed)
+
+    def noise_band(self, level=0.95):
+        """Band in which scores of rows without memorization would lie.
+
+        Parameters
+        ----------
+        level : float, default=0.95
+            Share of the null scores inside, over all rows, in (0, 1).
+
+        Returns
+        -------
+        low, high : float
+            Symmetric around 0, in the unit of the scores; NaN with one block.
+
+        Raises
+        ------
+        ValueError
+            The level lies outside (0, 1).
+        """
+        return noise_band(self.scores.blocks, level)
+
+    def table(self, min_score=None, top_k=None):
+        """Everything known of every row, in columns.
+
+        Parameters
+        ----------
+        min_score : float, default=None
+            Score to exceed in the test behind p_value and q_value, in the unit of the scores; None
+            is the pool's median score.
         top_k : int, default=None
-            Size of the top set; None is 5% of the rows.
+            Size of the top set, from 1 to n_samples; None is 5% of the rows.
 
         Returns
         -------
         ScoreTable
-            row, score, standard_error, df, interval (unbiased, 95%), posterior mean and interval,
-            p_value, q_value, top_k_probability, rank interval (1 = most memorized), in- and
-            out-alignment, n_in, n_out, and for a split the role.
+            Rows in the order of X, with the columns row; score; standard_error and its df;
+            interval_low, interval_high (95%, from the row's own blocks); posterior_mean,
+            posterior_low, posterior_high (95%); p_value; q_value (Benjamini-Hochberg);
+            top_k_probability; rank_low, rank_high (95%, 1 = most memorized); in_alignment,
+            out_alignment; n_in, n_out (encoders that count as f, as g); and for a split role.
+
+        Raises
+        ------
+        TypeError, ValueError
+            `top_k` is no int, or lies outside 1 to n_samples.
         """
         s, p = self.scores, self.p_values(min_score)
         low, high = self.interval()
@@ -161,7 +245,9 @@ class MemorizationResult:
             "posterior_high": posterior_high,
             "p_value": p,
             "q_value": q_values(p),
-            "top_k_probability": self.posterior.top_k_probability(top_k or self.default_top_k),
+            "top_k_probability": self.posterior.top_k_probability(
+                self.default_top_k if top_k is None else top_k
+            ),
             "rank_low": rank_low,
             "rank_high": rank_high,
             "in_alignment": s.in_mean,
@@ -175,47 +261,121 @@ class MemorizationResult:
 
     @property
     def default_top_k(self):
-        """5% of the rows, at least one."""
+        """5% of the rows, at least one: int."""
         return max(1, round(0.05 * len(self)))
 
     def to_frame(self, min_score=None, top_k=None):
-        """`table` as a pandas DataFrame (extra ``[frame]``)."""
+        """Give `table` as a pandas DataFrame (extra ``[frame]``).
+
+        Parameters
+        ----------
+        min_score : float, default=None
+            As in `table`.
+        top_k : int, default=None
+            As in `table`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            The columns of `table`, indexed from 0.
+
+        Raises
+        ------
+        ImportError
+            pandas is not installed.
+        """
         return self.table(min_score, top_k).to_frame()
 
     def to_csv(self, path, min_score=None, top_k=None):
-        """Write `table` as CSV."""
+        """Write `table` as CSV.
+
+        Parameters
+        ----------
+        path : str or path
+            File to write; one that exists is replaced.
+        min_score : float, default=None
+            As in `table`.
+        top_k : int, default=None
+            As in `table`.
+        """
         self.table(min_score, top_k).to_csv(path)
 
     def __getitem__(self, rows):
-        """Rows of `table` by slice, mask or positions."""
+        """Rows of `table` by slice, mask or positions, as a ScoreTable; a column by its name."""
         return self.table()[rows]
 
     def top(self, k=10):
-        """The k most memorized rows of `table`, highest score first."""
+        """Give the k most memorized rows of `table`, highest score first.
+
+        Parameters
+        ----------
+        k : int, default=10
+            Number of rows; all where there are fewer.
+
+        Returns
+        -------
+        ScoreTable
+            Rows without a score come last.
+        """
         return self.table().sort("score")[:k]
 
     def summary(self):
-        """What a reader should conclude, in words."""
+        """Say in words what a reader should conclude.
+
+        Returns
+        -------
+        str
+            Estimand, mean score, errors, reliability and what follows from them, in lines.
+        """
         return summary(self)
 
     def methods_text(self):
-        """A paragraph for a paper: estimand, training size, blocks, reliability, versions."""
+        """Write a paragraph for a paper: estimand, training, blocks, reliability, versions.
+
+        Returns
+        -------
+        str
+            One line.
+        """
         return methods_text(self)
 
     def __add__(self, other):
-        """Both runs as one: the same data and recipe, no block twice; estimated again.
+        """Pool the blocks of both runs, and estimate again by the estimate of the first.
+
+        Parameters
+        ----------
+        other : MemorizationResult
+            Of the same rows, recipe and measurements, without a common block.
+
+        Returns
+        -------
+        MemorizationResult
+            Of all blocks; encoders are kept where both keep them.
 
         Raises
         ------
         ValueError
-            The data, the recipe or the estimate differ, or a block is in both.
+            The rows, the recipe, the measurements, roles or groups differ, or a block is in both.
         """
         if not isinstance(other, MemorizationResult):
             return NotImplemented
         return MemorizationResult(merge_runs(self.run, other.run), self.estimate)
 
     def save(self, path):
-        """Write run and estimate to one checksummed file, without pickle; encoders are left out."""
+        """Write run and estimate to one checksummed file, without pickle; encoders are left out.
+
+        Parameters
+        ----------
+        path : str or path
+            File to write, in a folder that exists; a file that is there is replaced.
+
+        Raises
+        ------
+        ValueError
+            The estimate is not one of `sslmemo.estimates`, or `path` is a folder.
+        """
+        if os.path.isdir(path):
+            raise ValueError(f"path={str(path)!r} is a folder: name a file in it.")
         plan, run = self.run.plan, self.run
         arrays = {f"values/{k}": v for k, v in run.values.items()}
         for name in ("member", "block", "seed", "contrast", "roles", "groups"):
@@ -235,11 +395,25 @@ class MemorizationResult:
     def load(cls, path):
         """Read what `save` wrote.
 
+        Parameters
+        ----------
+        path : str or path
+            File to read.
+
+        Returns
+        -------
+        MemorizationResult
+            With the same scores, without encoders.
+
         Raises
         ------
+        FileNotFoundError
+            There is no such file.
         ValueError
             The file is no result, or was torn or altered.
         """
+        if not os.path.exists(path):
+            raise FileNotFoundError(f"path={str(path)!r} does not exist.")
         arrays = read_record(path, "result")
         if arrays is None:
             raise ValueError(f"{path} is no saved result, or it was torn or altered.")

@@ -1,7 +1,7 @@
 """Scorers for model selection: memorization beside quality.
 
-They read `result_`, look inside a Pipeline or a search, and never touch the rows they are given: memorization
-is a property of training rows, so the held-out fold has none.
+They read `result_`, look inside a Pipeline or a search, and never touch the rows they are given:
+memorization is a property of training rows, so the held-out fold has none.
 """
 
 from __future__ import annotations
@@ -34,7 +34,12 @@ def mean_memorization(estimator, X=None, y=None):
     Returns
     -------
     float
-        In the unit of the distance. Higher means more memorization, not better.
+        In the unit of the scores. Higher means more memorization, not better.
+
+    Raises
+    ------
+    TypeError
+        `estimator` holds no fitted MemorizationEstimator.
     """
     return result_of(estimator).mean_score
 
@@ -52,6 +57,11 @@ def reliability(estimator, X=None, y=None):
     Returns
     -------
     float
-        At most 1; NaN with one block.
+        Pearson correlation with the scores of an independent rerun, at most 1; NaN with one block.
+
+    Raises
+    ------
+    TypeError
+        `estimator` holds no fitted MemorizationEstimator.
     """
     return result_of(estimator).reliability

@@ -50,7 +50,10 @@ class Store:
 
     def save(self, key, arrays):
         """Write a record, whole or not at all."""
-        write_record(self.path(key), key, arrays)
+        path = self.path(key)
+        if path.is_dir() and not path.is_symlink():  # never ours: set aside, not deleted
+            path.rename(tempfile.mkdtemp(dir=self.folder, prefix=f"{key}-set-aside-"))
+        write_record(path, key, arrays)
 
 
 def read_record(path, key):
@@ -82,8 +85,6 @@ def write_record(path, key, arrays):
             file.write(json.dumps(_head(key, body)).encode() + b"\n" + body)
             file.flush()
             os.fsync(file.fileno())
-        if path.is_dir() and not path.is_symlink():  # never ours: set aside, not deleted
-            path.rename(f"{temporary}.folder")
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

@@ -14,8 +14,13 @@ class ScoreTable:
 
     Parameters
     ----------
-    columns : dict of str to ndarray of shape (n_rows,)
+    columns : dict of str to array-like of shape (n_rows,)
         In the order they are shown.
+
+    Attributes
+    ----------
+    columns : dict of str to ndarray of shape (n_rows,)
+        The same as arrays.
 
     Examples
     --------
@@ -31,15 +36,35 @@ class ScoreTable:
         return len(next(iter(self.columns.values())))
 
     def __getitem__(self, key):
-        """A column by name; rows by slice, mask or positions."""
+        """A column by name, as an ndarray; rows by slice, mask or positions, as a ScoreTable."""
         if isinstance(key, str):
             if key not in self.columns:
                 raise KeyError(f"no column {key!r}; the columns are {', '.join(self.columns)}.")
             return self.columns[key]
+        if isinstance(key, (int, np.integer)):
+            key = [key]
         return ScoreTable({name: values[key] for name, values in self.columns.items()})
 
     def sort(self, by="score", ascending=False):
-        """Rows in the order of a column, most memorized first by default; NaN last."""
+        """Sort the rows by a column, most memorized first by default.
+
+        Parameters
+        ----------
+        by : str, default="score"
+            Name of the column.
+        ascending : bool, default=False
+            Whether the lowest comes first.
+
+        Returns
+        -------
+        ScoreTable
+            A sorted copy; NaN comes last either way.
+
+        Raises
+        ------
+        KeyError
+            There is no such column.
+        """
         values = self[by]
         if values.dtype.kind not in "fiub":
             order = np.argsort(values, kind="stable")
@@ -47,16 +72,49 @@ class ScoreTable:
         return self[np.argsort(values if ascending else -values.astype(float), kind="stable")]
 
     def with_column(self, name, values, position=1):
-        """The table with one more column, such as labels, after the row's number."""
+        """Add a column, such as labels, by default after the row's number.
+
+        Parameters
+        ----------
+        name : str
+            Name of the column, not one that is there already.
+        values : array-like of shape (n_rows,)
+            One entry a row.
+        position : int, default=1
+            How many columns come before it.
+
+        Returns
+        -------
+        ScoreTable
+            A copy with the column.
+
+        Raises
+        ------
+        ValueError
+            `values` has another length.
+        """
         values = np.asarray(values)
         if len(values) != len(self):
             raise ValueError(f"column {name!r} has {len(values)} entries for {len(self)} rows.")
+        if name in self.columns:
+            raise ValueError(f"the table has a column {name!r} already: choose another name.")
         items = list(self.columns.items())
         items.insert(position, (name, values))
         return ScoreTable(dict(items))
 
     def to_frame(self):
-        """As a pandas DataFrame (extra ``[frame]``), indexed from 0."""
+        """Give the table as a pandas DataFrame (extra ``[frame]``).
+
+        Returns
+        -------
+        pandas.DataFrame
+            Indexed from 0.
+
+        Raises
+        ------
+        ImportError
+            pandas is not installed.
+        """
         try:
             import pandas
         except ImportError as error:
@@ -64,7 +122,13 @@ class ScoreTable:
         return pandas.DataFrame(self.columns)
 
     def to_csv(self, path):
-        """Write as CSV with all digits."""
+        """Write the table as CSV, with all digits and a line of names.
+
+        Parameters
+        ----------
+        path : str or path
+            File to write, in a folder that exists; one that is there is replaced.
+        """
         with open(path, "w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(self.columns)

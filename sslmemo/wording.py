@@ -50,6 +50,8 @@ def estimand(result):
     plan, size = result.run.plan, result.train_size
     if plan.design == "leave_one_out":
         return f"exact leave-one-out: f trained on all {plan.n_samples} rows, g on all but one"
+    if plan.design == "prefit":
+        return "given encoders: each f was trained on all rows, each g on none of them"
     if plan.design == "split":
         return (
             f"the split of the paper: f on shared + candidate, g on shared + independent, "
@@ -142,14 +144,16 @@ def methods_text(result):
         (m for m in run.config.get("measurements", []) if m.get("measurement") == "alignment"), {}
     )
     pairs = "each against the clean sample" if measured.get("anchor") == "clean" else "all pairs"
+    given = plan.design == "prefit"
     text = [
         f"Per-sample memorization was estimated for {int(np.isfinite(scores.score).sum())} training "
         f"samples as the difference of the expected alignment loss between encoders trained "
         f"without and with the sample ({estimand(result)}).",
-        f"We trained {plan.n_encoders} encoders in {len(plan.seed)} independent blocks (design: "
-        f"{plan.design}); the encoders of a block share initialisation and views.",
+        f"We {'used' if given else 'trained'} {plan.n_encoders} encoders in {len(plan.seed)} "
+        f"independent blocks (design: {plan.design}); the encoders of a block share "
+        f"{'views' if given else 'initialisation and views'}.",
     ]
-    if trainer:
+    if trainer and not given:
         text.append(
             f"Encoders ({_short(trainer.get('encoder'))}) were trained with "
             f"{_short(trainer.get('method'))} for {trainer.get('steps')} steps of "
@@ -165,8 +169,7 @@ def methods_text(result):
     if np.isfinite(interval.value):
         text.append(
             "Standard errors come from the spread over blocks. The reliability (Pearson correlation "
-            f"with an independent rerun) is {interval.value:.3f} (95% interval "
-            f"{interval.low:.3f} to {interval.high:.3f}, jackknife over blocks)."
+            f"with an independent rerun) is {interval.value:.3f}{_ends(interval)}."
         )
     if versions:
         from . import __version__
@@ -174,6 +177,13 @@ def methods_text(result):
         used = ", ".join(f"{k} {v}" for k, v in versions.items())
         text.append(f"Computed with sslmemo {__version__} ({used}).")
     return " ".join(text)
+
+
+def _ends(interval):
+    """The interval in words, where there are enough blocks for one."""
+    if not np.isfinite(interval.low):
+        return ""
+    return f" (95% interval {interval.low:.3f} to {interval.high:.3f}, jackknife over blocks)"
 
 
 def _short(description):

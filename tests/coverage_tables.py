@@ -13,7 +13,7 @@ from sslmemo.designs import Plan
 from sslmemo.estimates import Difference, posterior
 
 STRATA = ("all", *(f"d{k}" for k in range(1, 11)), "true5%", "sel5%")
-KINDS = ("raw t", "t", "posterior")
+KINDS = ("own", "moderated", "posterior")
 
 
 def planted_truth(rng, n, shape=1.5):
@@ -42,10 +42,10 @@ def planted_pool(rng, truth, n_blocks, floor=0.02, slope=0.8, scatter=0.0):
 
 def intervals(scores, level=0.95):
     """Name -> (low, high), of every kind of interval."""
-    half = stats.t.ppf((1 + level) / 2, scores.raw_df) * scores.raw_standard_error
+    half = stats.t.ppf((1 + level) / 2, scores.df) * scores.standard_error
     return {
-        "raw t": (scores.score - half, scores.score + half),
-        "t": scores.interval(level),
+        "own": scores.interval(level),
+        "moderated": (scores.score - half, scores.score + half),
         "posterior": posterior(scores).interval(level),
     }
 

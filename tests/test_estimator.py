@@ -26,6 +26,7 @@ from sslmemo import (
     scorers,
 )
 from sslmemo.designs import Explicit, LeaveOneOut, Split, Subsample
+from sslmemo.estimates import Difference
 from sslmemo.methods import SimCLR
 
 TINY = {"n_encoders": 4, "epochs": 1, "verbose": 0, "n_views": 2}
@@ -168,6 +169,16 @@ def test_null_scores_have_mean_zero_and_the_noise_of_scores(fitted, digits):
         fitted.null_scores(digits[0])
 
 
+@pytest.mark.parametrize("normalize", ["encoder", "relative", "range"])
+def test_null_scores_are_on_the_scale_of_the_scores(fitted, digits, normalize):
+    new = digits[0][:60, :, ::-1].copy()
+    plain, again = fitted.null_scores(new), clone(fitted).set_params(normalize=normalize)
+    null = again.fit(digits[0]).null_scores(new)
+    ratio = np.std(null) / np.std(plain)
+    scores = np.std(again.memorization_scores_) / np.std(fitted.memorization_scores_)
+    assert ratio == pytest.approx(scores, rel=0.5)
+
+
 def test_split_scores_any_row(digits):
     X = digits[0]
     roles = np.repeat(["shared", "candidate", "independent"], [60, 30, 30])
@@ -211,6 +222,11 @@ def test_warm_start_trains_only_the_difference(tiny, digits):
     np.testing.assert_array_equal(est.memorization_scores_, whole.memorization_scores_)
     with pytest.raises(ValueError, match="X differs"):
         est.fit(X[:100])
+    with pytest.raises(ValueError, match="the recipe differs"):
+        est.set_params(epochs=3).fit(X)
+    relative = est.set_params(epochs=2, normalize="relative").fit(X).memorization_scores_
+    expected = whole.set_params(normalize="relative").fit(X).memorization_scores_
+    np.testing.assert_array_equal(relative, expected)
 
 
 def test_memory_gives_the_same_scores(tiny, digits, tmp_path):
@@ -316,6 +332,15 @@ def test_plan_tells_how_many_encoders(digits):
     assert plan.pilot.run.plan.n_encoders == 8
 
 
+def test_plan_refuses_early(tiny, digits):
+    with pytest.raises(ValueError, match="reliability must be"):
+        tiny().plan(digits[0], reliability=2)
+    with pytest.raises(ValueError, match="one fixed plan"):
+        tiny(design=Explicit(np.eye(120))).plan(digits[0])
+    with pytest.raises(ValueError, match="50 labels for 120 rows"):
+        tiny().fit(digits[0], digits[1][:50])
+
+
 def test_results_save_load_and_add(tiny, digits, tmp_path):
     X = digits[0]
     a, b = (tiny(random_state=s).fit(X).result_ for s in (0, 1))
@@ -330,6 +355,10 @@ def test_results_save_load_and_add(tiny, digits, tmp_path):
     (tmp_path / "r").write_bytes((tmp_path / "r").read_bytes()[:-1])
     with pytest.raises(ValueError, match="torn or altered"):
         MemorizationResult.load(tmp_path / "r")
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        MemorizationResult.load(tmp_path / "absent")
+    with pytest.raises(ValueError, match="is a folder"):
+        both.save(tmp_path)
 
 
 def test_tables_sort_slice_and_write(fitted, tmp_path):
@@ -344,8 +373,13 @@ def test_tables_sort_slice_and_write(fitted, tmp_path):
     pd.testing.assert_frame_equal(
         read.drop(columns="label"), result.to_frame(top_k=7), check_dtype=False
     )
+    assert result[3]["row"].tolist() == [3]
     with pytest.raises(KeyError, match="no column 'scores'"):
         table["scores"]
+    with pytest.raises(ValueError, match="has a column 'score' already"):
+        table.with_column("score", result.score)
+    with pytest.raises(ValueError, match="k must be"):
+        result.table(top_k=0)
 
 
 def test_texts_say_what_was_done(fitted):
@@ -392,7 +426,35 @@ def test_normalized_scores(tiny, digits, normalize):
         assert np.ptp(scores) == pytest.approx(1)
 
 
+def test_a_larger_pool_begins_with_the_smaller_whatever_the_groups(tiny, digits):
+    groups = np.random.default_rng(0).integers(0, 25, 120)
+    small, large = (
+        tiny(n_encoders=k).fit(digits[0], groups=groups).result_.run for k in (2 + 2, 12)
+    )
+    np.testing.assert_array_equal(small.values["alignment"], large.values["alignment"][:4])
+    assert small.config["trainer"] == large.config["trainer"]
+
+
+def test_copies_under_given_roles_are_not_said_to_be_tied(tiny, table):
+    roles = np.repeat(["shared", "candidate", "independent"], [21, 20, 20])
+    with pytest.warns(UserWarning, match="a copy on the other side hides"):
+        tiny(design=Split(roles)).fit(np.concatenate([table, table[:1]]))
+    with pytest.raises(ValueError, match="are of one group"):
+        tiny(design=Split(roles[:60])).fit(table, groups=np.arange(60) // 7)
+
+
 BAD = {
+    "measurements": ({"measurements": 3}, TypeError, "sequence of measurements"),
+    "anchor of the estimate": (
+        {"anchor": "clean", "estimate": Difference()},
+        ValueError,
+        "make them equal",
+    ),
+    "normalize of the estimate": (
+        {"normalize": "range", "estimate": Difference()},
+        ValueError,
+        "Difference.normalize=",
+    ),
     "module as encoder": ({"encoder": torch.nn.Linear(64, 3)}, TypeError, "factory"),
     "batch size": ({"batch_size": 61}, ValueError, "smallest training set.*60 rows"),
     "method": ({"method": "simclrr"}, ValueError, "Did you mean 'simclr'"),

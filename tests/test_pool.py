@@ -99,6 +99,25 @@ def test_trainings_together_or_one_by_one(data, together):
     )
 
 
+@pytest.mark.parametrize("together", [2, 4, 5, 100])
+def test_several_blocks_in_one_job_are_the_same(plan, data, together):
+    alone = run(plan, MeanTrainer(), [Norm(), Norm("b", at=(0.5, 1.0))], data, keep_models=True)
+    many = run(
+        plan, MeanTrainer(together=together), [Norm(), Norm("b", at=(0.5, 1.0))], data,
+        keep_models=True,
+    )  # fmt: skip
+    for name in ("alignment", "b"):
+        np.testing.assert_array_equal(many.values[name], alone.values[name])
+    assert all(np.array_equal(a["center"], b["center"]) for a, b in zip(many.models, alone.models))
+
+
+def test_a_failure_in_a_job_of_several_blocks_drops_one(plan, data):
+    bad = MeanTrainer(fail=[plan.seed_of(2)], together=100)
+    with pytest.warns(UserWarning, match="1 of 4 blocks failed"):
+        done = run(plan, bad, [Norm()], data, on_error="drop")
+    assert list(done.failures) == [2]
+
+
 def test_measurements_at_fractions_share_the_training(plan, data, tmp_path):
     two = Norm("early", at=(0.5, 1.0))
     done = run(plan, MeanTrainer(log=tmp_path), [two, Norm()], data)

@@ -19,7 +19,7 @@ def trainer_of(data, n_rows, **changes):
         "method": "simclr", "encoder": "auto", "augmentation": "auto", "epochs": 2,
         "batch_size": None, "learning_rate": 1e-3, "device": "cpu", "precision": "fp32",
     }  # fmt: skip
-    return make_trainer(data, np.array([n_rows]), **{**options, **changes})
+    return make_trainer(data, (n_rows, n_rows), **{**options, **changes})
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def test_steps_follow_the_mean_training_size(data):
     assert trainer_of(data, 60, epochs=10, batch_size=20).steps == 30
     assert trainer_of(data, 60, epochs=0.001).steps == 1
     trainer = make_trainer(
-        data, np.array([50, 70]), method="simclr", encoder="mlp", augmentation="digits", epochs=10,
+        data, (60.0, 50), method="simclr", encoder="mlp", augmentation="digits", epochs=10,
         batch_size=None, learning_rate=1e-3, device="cpu", precision="fp32",
     )  # fmt: skip
     assert (trainer.batch_size, trainer.steps) == (50, 12)

@@ -10,7 +10,7 @@ import torch
 from ..randomness import derive_seed, seeded
 from . import check_augmentation
 
-__all__ = ["Views"]
+__all__ = ["ViewBank", "Views"]
 
 
 class Views:
@@ -58,3 +58,61 @@ class Views:
             n_views,
             derive_seed(seed, "row", content % 2**32, content >> 96),
         )
+
+
+class ViewBank:
+    """Views of all rows, drawn once from a seed and picked from by index.
+
+    One draw of an augmentation costs as much as a third of a training step of a small network. A
+    bank is drawn once a block, by f and g alike, and every step picks other views of a row from
+    it. It is kept in half precision: a pixel's error is below a thousandth.
+
+    Parameters
+    ----------
+    views : Views
+        What is drawn.
+    data : Data
+        The rows.
+    size : int
+        Views of each row.
+    seed : int
+        Of the draws.
+    device : str, default="cpu"
+        Where the bank is kept.
+    """
+
+    def __init__(self, views, data, size, seed, device="cpu"):
+        self.size, self.n = size, len(data)
+        self.stored = torch.empty(size, self.n, *data.shape, dtype=torch.float16, device=device)
+        for index, drawn in views.of_rows(data, size, seed, device):
+            self.stored[:, index[0] : index[-1] + 1] = drawn
+        if not torch.isfinite(self.stored).all():
+            raise ValueError("augmentation returned values beyond 65504: scale the rows down.")
+
+    @staticmethod
+    def n_bytes(data, size):
+        """Memory that a bank takes."""
+        return 2 * size * len(data) * math.prod(data.shape)
+
+    def pick(self, index, n_views, rng):
+        """Distinct views of rows.
+
+        Parameters
+        ----------
+        index : ndarray of int, any shape
+            Rows.
+        n_views : int
+            At most `size`.
+        rng : numpy.random.Generator
+            Which views.
+
+        Returns
+        -------
+        tensor of shape (n_views, *index.shape, *shape)
+            float32.
+        """
+        order = rng.random((index.size, self.size), dtype=np.float32)
+        which = order.argpartition(n_views - 1, axis=1)[:, :n_views].T  # (n_views, m)
+        flat = torch.from_numpy(which * self.n + index.ravel()).to(self.stored.device)
+        picked = self.stored.flatten(0, 1).index_select(0, flat.ravel())
+        return picked.float().reshape(n_views, *index.shape, *self.stored.shape[2:])

@@ -4,7 +4,7 @@ Nothing here knows of encoders or files: arrays and plans in, arrays out.
 """
 
 from .._compat import named
-from .blocks import BlockMeans, block_differences, block_means
+from .blocks import NORMALIZATIONS, BlockMeans, block_differences, block_means
 from .difference import Difference, Scores
 from .nulls import noise_band, null_scores
 from .posterior import Posterior, posterior
@@ -33,6 +33,31 @@ __all__ = [
 ]
 
 ESTIMATES = {"difference": Difference}
+
+
+def configured(estimate, normalize, anchor):
+    """Return the estimate for a fit: a name gets both parameters, an object keeps its own.
+
+    Raises
+    ------
+    ValueError
+        An unknown name, or an object whose parameters contradict those of the fit.
+    """
+    if normalize is not None:
+        named(normalize, NORMALIZATIONS, "normalize")
+    if isinstance(estimate, str):
+        return get_estimate(estimate).set_params(normalize=normalize, anchor=anchor)
+    estimate, kind = get_estimate(estimate), type(estimate).__name__
+    if normalize is not None:
+        raise ValueError(
+            f"normalize={normalize!r} is a parameter of the estimate here: pass it to "
+            f"{kind}(normalize=...)."
+        )
+    if getattr(estimate, "anchor", anchor) != anchor:
+        raise ValueError(
+            f"anchor={anchor!r} contradicts {kind}(anchor={estimate.anchor!r}): make them equal."
+        )
+    return estimate
 
 
 def get_estimate(estimate):

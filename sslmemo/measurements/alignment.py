@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import numbers
+
 import numpy as np
 import torch
 
+from .._compat import check_in_range
 from ..augmentations.views import Views
 from ..distances import check_distance, get_distance
 from ..store import describe
@@ -44,6 +47,7 @@ class Alignment:
                  layer="encoder", device="cpu"):  # fmt: skip
         if anchor not in ("view", "clean"):
             raise ValueError(f"anchor must be 'view' or 'clean', got {anchor!r}.")
+        check_in_range("n_views", n_views, numbers.Integral, 1)
         if n_views < (2 if anchor == "view" else 1):
             raise ValueError(f"n_views must be at least 2 with anchor='view', got {n_views}.")
         self.views, self.distance = Views(augmentation), distance

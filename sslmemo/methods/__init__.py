@@ -17,7 +17,25 @@ METHODS = {"simclr": SimCLR}
 
 
 def get_method(method):
-    """Return a method from its name or the object itself."""
+    """Return a method from its name or the object itself.
+
+    Parameters
+    ----------
+    method : str or Method
+        Name in `METHODS`, or an object such as ``SimCLR(temperature=0.5)``.
+
+    Returns
+    -------
+    Method
+        With its default parameters if named.
+
+    Raises
+    ------
+    ValueError
+        The name is unknown.
+    TypeError
+        It is neither.
+    """
     if isinstance(method, str):
         return named(method, METHODS, "method")()
     if isinstance(method, type) or not (hasattr(method, "build") and hasattr(method, "n_views")):

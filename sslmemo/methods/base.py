@@ -26,7 +26,7 @@ class Method(BaseEstimator):
         encoder : torch.nn.Module
             Fresh encoder, (b, *shape) -> (b, out_dim).
         out_dim : int
-            Length of its representation.
+            Length of its representation; at least 1.
 
         Returns
         -------
@@ -38,8 +38,31 @@ class Method(BaseEstimator):
         raise NotImplementedError
 
     def draws(self, generator, batch):
-        """All randomness of a step beside the views: dict of tensors."""
+        """Draw all randomness of a step beside the views.
+
+        Parameters
+        ----------
+        generator : torch.Generator
+            Seeded for the step, on the device of the training.
+        batch : int
+            Samples in the step.
+
+        Returns
+        -------
+        dict of str to tensor
+            What the module gets as `draws`; empty by default.
+        """
         return {}
 
     def after_step(self, parameters, buffers, progress):
-        """Change parameters or buffers (dicts by name) in place after an optimizer step."""
+        """Change parameters or buffers in place after an optimizer step; nothing by default.
+
+        Parameters
+        ----------
+        parameters : dict of str to tensor
+            Of the module, by name.
+        buffers : dict of str to tensor
+            Of the module, by name.
+        progress : float
+            Share of the training's steps before this one, in [0, 1).
+        """

@@ -1,4 +1,4 @@
-"""SimCLR: Chen et al., A simple framework for contrastive learning, ICML 2020 (arXiv:2002.05709)."""
+"""SimCLR: two views of a sample attract, all other views repel."""
 
 from __future__ import annotations
 
@@ -19,7 +19,12 @@ class SimCLR(Method):
     temperature : float, default=0.2
         Of the softmax over cosine similarities; above 0.
     projection_dim : int, default=64
-        Output of the projector, ReLU-Linear.
+        Output of the projector, ReLU-Linear; at least 1.
+
+    References
+    ----------
+    Chen, Kornblith, Norouzi and Hinton, A simple framework for contrastive learning of visual
+    representations, ICML 2020 (arXiv:2002.05709).
     """
 
     def __init__(self, temperature=0.2, projection_dim=64):
@@ -27,7 +32,25 @@ class SimCLR(Method):
         self.projection_dim = projection_dim
 
     def build(self, encoder, out_dim):
-        """Build encoder and projector, see `Method.build`."""
+        """Build encoder and projector.
+
+        Parameters
+        ----------
+        encoder : torch.nn.Module
+            Fresh encoder, (b, *shape) -> (b, out_dim).
+        out_dim : int
+            Length of its representation; at least 1.
+
+        Returns
+        -------
+        torch.nn.Module
+            As `Method.build` says.
+
+        Raises
+        ------
+        ValueError
+            `temperature` is not above 0.
+        """
         if not self.temperature > 0:
             raise ValueError(f"temperature must be above 0, got {self.temperature!r}.")
         return _SimCLR(encoder, out_dim, self.projection_dim, self.temperature)

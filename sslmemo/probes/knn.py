@@ -24,21 +24,29 @@ def _weights(distance, temperature):
 
 
 class KNNProbe(ClassifierMixin, BaseEstimator):
-    """Vote of the nearest representations by cosine similarity.
+    """Vote of the nearest representations by cosine similarity, each dimension standardised first.
 
     Parameters
     ----------
     n_neighbors : int, default=20
-        Voters; at most as many as there are training rows.
+        Voters, at least 1; where there are fewer training rows, all of them vote.
     temperature : float, default=0.07
-        A neighbour votes with weight exp(similarity / temperature); above 0.
+        A neighbour votes with weight exp(cosine similarity / temperature); above 0.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        Labels.
+        Labels, sorted.
+    pipeline_ : Pipeline
+        The fitted scaler and vote.
     n_features_in_ : int
         Length of a representation.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns; only when X has names that are all strings.
+
+    See Also
+    --------
+    LinearProbe : A probe that is trained.
 
     References
     ----------
@@ -71,6 +79,13 @@ class KNNProbe(ClassifierMixin, BaseEstimator):
         Returns
         -------
         self
+            The fitted probe.
+
+        Raises
+        ------
+        TypeError, ValueError
+            A parameter is out of range, X is no finite matrix, or y is continuous or of another
+            length.
         """
         check_in_range("n_neighbors", self.n_neighbors, numbers.Integral, 1)
         check_in_range("temperature", self.temperature, numbers.Real, 0, open_low=True)
@@ -87,11 +102,33 @@ class KNNProbe(ClassifierMixin, BaseEstimator):
         return self
 
     def predict(self, X):
-        """Winners of the votes: ndarray of shape (n_samples,)."""
+        """Predict the label with the largest share of the votes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Representations, as long as those seen in fit.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Labels.
+        """
         check_is_fitted(self)
         return self.pipeline_.predict(validate_data(self, X, reset=False))
 
     def predict_proba(self, X):
-        """Shares of the votes: ndarray of shape (n_samples, n_classes)."""
+        """Predict each label's share of the votes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Representations, as long as those seen in fit.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            In [0, 1], each row summing to 1; columns in the order of `classes_`.
+        """
         check_is_fitted(self)
         return self.pipeline_.predict_proba(validate_data(self, X, reset=False))

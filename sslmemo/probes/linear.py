@@ -23,18 +23,22 @@ class LinearProbe(ClassifierMixin, BaseEstimator):
     C : float, default=1.0
         Inverse strength of the L2 penalty; above 0.
     max_iter : int, default=1000
-        Iterations of lbfgs.
+        Most iterations of lbfgs; not negative.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        Labels.
+        Labels, sorted.
     converged_ : bool
         Whether lbfgs converged; a warning says so when it did not.
     n_iter_ : int
         Iterations used.
+    pipeline_ : Pipeline
+        The fitted scaler and classifier.
     n_features_in_ : int
         Length of a representation.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns; only when X has names that are all strings.
 
     See Also
     --------
@@ -66,11 +70,23 @@ class LinearProbe(ClassifierMixin, BaseEstimator):
         X : array-like of shape (n_samples, n_features)
             Representations.
         y : array-like of shape (n_samples,)
-            Labels.
+            Labels, of at least two classes.
 
         Returns
         -------
         self
+            The fitted probe.
+
+        Raises
+        ------
+        ValueError
+            A parameter is out of range, X is no finite matrix, or y is continuous, of one class or
+            of another length.
+
+        Warns
+        -----
+        ConvergenceWarning
+            `max_iter` iterations were too few.
         """
         X, y = validate_data(self, X, y)
         check_classification_targets(y)
@@ -91,16 +107,50 @@ class LinearProbe(ClassifierMixin, BaseEstimator):
         return self
 
     def predict(self, X):
-        """Most probable labels: ndarray of shape (n_samples,)."""
+        """Predict the most probable label.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Representations, as long as those seen in fit.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Labels.
+        """
         check_is_fitted(self)
         return self.pipeline_.predict(validate_data(self, X, reset=False))
 
     def predict_proba(self, X):
-        """Probabilities of the labels: ndarray of shape (n_samples, n_classes)."""
+        """Predict the probability of each label.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Representations, as long as those seen in fit.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            In [0, 1], each row summing to 1; columns in the order of `classes_`.
+        """
         check_is_fitted(self)
         return self.pipeline_.predict_proba(validate_data(self, X, reset=False))
 
     def decision_function(self, X):
-        """Scores of the labels: ndarray of shape (n_samples,) or (n_samples, n_classes)."""
+        """Predict the score (logit) of each label.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Representations, as long as those seen in fit.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_classes)
+            Columns in the order of `classes_`; with two classes one number, positive for the
+            second.
+        """
         check_is_fitted(self)
         return self.pipeline_.decision_function(validate_data(self, X, reset=False))

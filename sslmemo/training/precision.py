@@ -10,13 +10,13 @@ import contextlib
 
 import torch
 
-__all__ = ["autocast", "resolve_device", "resolve_precision"]
+__all__ = ["autocast", "limit_jobs", "resolve_device", "resolve_precision"]
 
 
 def resolve_device(device):
-    """Return "cpu" or "cuda:i"; a device that is absent is a ValueError."""
+    """Return "cpu", "cuda" (any) or "cuda:i"; a device that is absent is a ValueError."""
     if device == "auto":
-        return "cuda:0" if torch.cuda.is_available() else "cpu"
+        return "cuda" if torch.cuda.is_available() else "cpu"
     try:
         wanted = torch.device(device)
     except (RuntimeError, TypeError) as error:
@@ -30,7 +30,7 @@ def resolve_device(device):
         raise ValueError(
             f"device={device!r} is absent: this machine has {count} CUDA devices. Use device='auto'."
         )
-    return f"cuda:{index}"
+    return str(wanted)
 
 
 def has_amx():
@@ -53,3 +53,12 @@ def autocast(precision, device):
     if precision == "fp32":
         return contextlib.nullcontext()
     return torch.autocast(torch.device(device).type, dtype=torch.bfloat16)
+
+
+def limit_jobs(n_jobs, device):
+    """Processes for `n_jobs`: on GPUs one a device at most, never several on one."""
+    if device == "cpu":
+        return n_jobs
+    from joblib import effective_n_jobs
+
+    return min(effective_n_jobs(n_jobs), torch.cuda.device_count() if device == "cuda" else 1)

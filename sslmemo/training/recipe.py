@@ -10,11 +10,12 @@ from ..encoders import auto_encoder, check_encoder
 from ..methods import get_method
 from .precision import resolve_device, resolve_precision
 from .ssl import SSLTrainer
+from .stacked import StackedTrainer
 
 __all__ = ["make_trainer"]
 
 
-def make_trainer(data, train_sizes, *, method, encoder, augmentation, epochs, batch_size,
+def make_trainer(data, sizes, *, method, encoder, augmentation, epochs, batch_size,
                  learning_rate, device, precision):  # fmt: skip
     """Build the SSL trainer of a plan and try it once.
 
@@ -22,8 +23,8 @@ def make_trainer(data, train_sizes, *, method, encoder, augmentation, epochs, ba
     ----------
     data : Data
         The rows.
-    train_sizes : ndarray of int
-        Number of training rows of each encoder of the plan.
+    sizes : tuple of (float, int)
+        Mean and least training size, `Plan.sizes`.
     method, encoder, augmentation, epochs, batch_size, learning_rate, device, precision
         As in `sslmemo.MemorizationEstimator`.
 
@@ -39,7 +40,7 @@ def make_trainer(data, train_sizes, *, method, encoder, augmentation, epochs, ba
     """
     epochs = check_in_range("epochs", epochs, numbers.Real, 0, open_low=True)
     check_in_range("learning_rate", learning_rate, numbers.Real, 0, open_low=True)
-    smallest = int(train_sizes.min())
+    mean, smallest = sizes
     if batch_size is None:
         batch_size = min(256, smallest)
     else:
@@ -51,12 +52,13 @@ def make_trainer(data, train_sizes, *, method, encoder, augmentation, epochs, ba
             )
     check_encoder(encoder)
     device = resolve_device(device)
-    trainer = SSLTrainer(
+    kind = SSLTrainer if device == "cpu" else StackedTrainer
+    trainer = kind(
         get_method(method),
         auto_encoder(data.shape) if isinstance(encoder, str) and encoder == "auto" else encoder,
         build_augmentation(augmentation, data),
         data.shape,
-        steps=max(1, round(epochs * float(train_sizes.mean()) / batch_size)),
+        steps=max(1, round(epochs * mean / batch_size)),
         batch_size=int(batch_size),
         learning_rate=float(learning_rate),
         device=device,

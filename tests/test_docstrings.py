@@ -1,0 +1,65 @@
+"""Every public name has a numpydoc docstring; importing the package is cheap and lazy."""
+
+import inspect
+import subprocess
+import sys
+
+import pytest
+from numpydoc.validate import validate
+
+import sslmemo
+from sslmemo import designs, methods, scorers
+
+PUBLIC = [f"sslmemo.{name}" for name in sslmemo.__all__]
+PUBLIC += [f"sslmemo.designs.{d.__name__}" for d in designs.DESIGNS.values()]
+PUBLIC += [f"sslmemo.methods.{m.__name__}" for m in methods.METHODS.values()]
+PUBLIC += [f"sslmemo.scorers.{name}" for name in scorers.__all__]
+# EX01, SA01, ES01: examples, see-also and extended summaries are written where they help;
+# GL01: summaries begin on the opening line; PR01, PR06, RT03, SS05, SS06: house style
+IGNORED = {"EX01", "SA01", "ES01", "GL01", "GL02", "GL03", "GL08", "PR01", "PR06", "RT03", "SS05"}
+IGNORED |= {"SS06", "RT02", "YD01", "PR02", "SA04"}
+
+
+def members(name):
+    """The name itself, and the public methods that its class defines."""
+    thing = sslmemo
+    for part in name.split(".")[1:]:
+        thing = getattr(thing, part)
+    yield name
+    if inspect.isclass(thing):
+        for method, function in vars(thing).items():
+            if not method.startswith("_") and inspect.isfunction(function):
+                yield f"{name}.{method}"
+
+
+@pytest.mark.parametrize("name", sorted({m for p in PUBLIC for m in members(p)}))
+def test_docstrings_follow_numpydoc(name):
+    report = validate(name)
+    assert report["docstring"].strip(), f"{name} has no docstring"
+    errors = [e for e in report["errors"] if e[0] not in IGNORED]
+    assert not errors, f"{name}: {errors}"
+
+
+def test_init_parameters_are_documented():
+    for name in ("MemorizationEstimator", "SSLEncoder", "LinearProbe", "KNNProbe"):
+        kind = getattr(sslmemo, name)
+        for parameter in inspect.signature(kind).parameters:
+            assert f"{parameter} :" in kind.__doc__ or f"{parameter}," in kind.__doc__, parameter
+
+
+def test_importing_is_lazy():
+    code = (
+        "import sys, sslmemo; "
+        "heavy = {'torch', 'sklearn', 'kornia', 'matplotlib', 'pandas', 'torchvision'}; "
+        "print(*(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+def test_all_public_names_exist():
+    for name in sslmemo.__all__:
+        assert getattr(sslmemo, name).__name__ == name
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = sslmemo.nothing
+    assert set(sslmemo.__all__) <= set(dir(sslmemo))

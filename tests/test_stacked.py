@@ -1,0 +1,120 @@
+"""Stacked training equals training one at a time, for every method and encoder."""
+
+import numpy as np
+import pytest
+import torch
+
+from sslmemo.augmentations import build_augmentation
+from sslmemo.data import as_data
+from sslmemo.encoders import ENCODERS
+from sslmemo.methods import METHODS, get_method
+from sslmemo.training.ssl import SSLTrainer
+from sslmemo.training.stacked import StackedTrainer
+
+STEPS = 20
+
+
+class Doubled(SSLTrainer):
+    """One at a time, in float64."""
+
+    def build(self, seed):
+        return super().build(seed).double()
+
+    def _batches(self, data, rows, seed):
+        for index, views in super()._batches(data, rows, seed):
+            yield index, views.double()
+
+
+class DoubledStack(StackedTrainer):
+    """Stacked, in float64."""
+
+    def build(self, seed):
+        return super().build(seed).double()
+
+    def _stacked_batches(self, data, member, seeds):
+        for index, views in super()._stacked_batches(data, member, seeds):
+            yield index, views.double()
+
+
+def trainer_of(kind, data, method, encoder, **changes):
+    return kind(
+        get_method(method), encoder, build_augmentation("auto", data), data.shape,
+        **{"steps": STEPS, "batch_size": 12, "learning_rate": 1e-3, "bank": 4, **changes},
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def data(digits):
+    return as_data(digits[0][:60])
+
+
+@pytest.fixture(scope="module")
+def member():
+    return np.random.default_rng(0).random((3, 60)).argsort(1) < 30
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_stacked_equals_one_at_a_time(data, member, method, encoder):
+    seeds = [5, 5, 9]
+    single = trainer_of(Doubled, data, method, encoder)
+    stacked = trainer_of(DoubledStack, data, method, encoder, limit=3)
+    ones = next(single.fit_many(data, member, seeds))[1]
+    together = next(stacked.fit_many(data, member, seeds))[1]
+    for a, b in zip(ones, together, strict=True):
+        a, b = a.state(), b.state()
+        assert a.keys() == b.keys()
+        for name in a:
+            np.testing.assert_allclose(b[name], a[name], rtol=0, atol=1e-8, err_msg=name)
+
+
+def test_snapshots_and_observers(data, member):
+    seen = []
+    trainer = trainer_of(StackedTrainer, data, "simclr", "mlp", limit=3)
+    stages = list(
+        trainer.fit_many(
+            data, member, [1, 2, 3], at=(0.5, 1.0),
+            observers=[lambda which, step, rows, loss, z: seen.append((which, rows, loss, z))],
+        )
+    )  # fmt: skip
+    assert [f for f, _ in stages] == [0.5, 1.0]
+    assert len(seen) == STEPS
+    which, rows, loss, z = seen[0]
+    assert which.tolist() == [0, 1, 2]
+    assert rows.shape == (3, 12) == tuple(loss.shape)
+    assert z.shape == (3, 2, 12, 64)
+    assert all(member[j, rows[j]].all() for j in range(3))
+
+
+def test_fresh_views_differ_between_encoders(data, member):
+    trainer = trainer_of(StackedTrainer, data, "simclr", "mlp", limit=2, bank=0)
+    rows = np.stack([member[0], member[0]])
+    a, b = next(trainer.fit_many(data, rows, [1, 1]))[1]
+    assert not np.array_equal(a.state()["encoder.1.weight"], b.state()["encoder.1.weight"])
+
+
+def test_a_stack_that_runs_out_of_memory_is_halved(data, member, monkeypatch):
+    trainer = trainer_of(StackedTrainer, data, "simclr", "mlp", limit=3)
+    whole = next(trainer.fit_many(data, member, [1, 2, 3]))[1]
+    fit, sizes = StackedTrainer._fit_stack, []
+
+    def small(self, data, member, *rest):
+        sizes.append(len(member))
+        if len(member) > 1:
+            raise torch.OutOfMemoryError("planted")
+        return fit(self, data, member, *rest)
+
+    monkeypatch.setattr(StackedTrainer, "_fit_stack", small)
+    halved = next(trainer.fit_many(data, member, [1, 2, 3]))[1]
+    assert sizes == [3, 1, 1, 1]
+    for a, b in zip(whole, halved, strict=True):
+        a, b = a.state(), b.state()
+        assert all(np.allclose(a[k], b[k], atol=1e-5) for k in a)
+
+
+def test_a_divergence_names_its_seed(data, member):
+    from sslmemo.protocols import TrainingError
+
+    trainer = trainer_of(StackedTrainer, data, "simclr", "mlp", limit=3, learning_rate=1e30)
+    with pytest.raises(TrainingError, match=r"seed \d diverged"):
+        list(trainer.fit_many(data, member, [1, 2, 3]))
