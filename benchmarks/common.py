@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 import sslmemo
-from sslmemo.training.precision import has_amx
+from sslmemo.training.precision import has_fast_bf16
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -65,7 +65,7 @@ def machine():
     return {
         "processor": model,
         "cores": len(__import__("os").sched_getaffinity(0)),
-        "amx": has_amx(),
+        "fast_bf16": has_fast_bf16(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "python": platform.python_version(),
         "torch": torch.__version__,

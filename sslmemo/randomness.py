@@ -64,11 +64,21 @@ def seeded(seed, device="cpu"):
     """
     import torch
 
-    device = torch.device(device)
-    devices = [device] if device.type == "cuda" else []
-    with _LOCK, torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed % 2**63)
-        yield
+    device, own = torch.device(device), torch.default_generator
+    on_gpu = device.type == "cuda"
+    with _LOCK:
+        before = own.get_state()
+        before_gpu = torch.cuda.get_rng_state(device) if on_gpu else None
+        own.manual_seed(seed % 2**63)  # torch.manual_seed asks every backend, a millisecond a call
+        if on_gpu:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed % 2**63)
+        try:
+            yield
+        finally:
+            own.set_state(before)
+            if on_gpu:
+                torch.cuda.set_rng_state(before_gpu, device)
 
 
 @contextlib.contextmanager

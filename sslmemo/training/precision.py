@@ -1,12 +1,14 @@
 """Which device and which precision: decided by flags, never by a timing.
 
-bf16 autocast halves forward and backward on a processor with AMX and doubles it on one that has
-only avx512_bf16, so the processor's tile units decide; a CUDA device always has them.
+bf16 autocast pays on a GPU, on a processor with AMX tiles, and on AMD processors with avx512_bf16
+(1.5 to 1.9 times faster forward and backward on a Zen 4); on Intel processors that have avx512_bf16
+without AMX it was measured to take twice as long.
 """
 
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 
 import torch
 
@@ -33,16 +35,22 @@ def resolve_device(device):
     return str(wanted)
 
 
-def has_amx():
-    """Whether the processor has tile units for bf16."""
-    probe = getattr(torch.cpu, "_is_amx_tile_supported", None)
-    return bool(probe()) if probe is not None else False
+def has_fast_bf16():
+    """Whether this processor multiplies bf16 matrices faster than float32 ones, by its flags."""
+    amx = getattr(torch.cpu, "_is_amx_tile_supported", None)
+    if amx is not None and amx():
+        return True
+    try:
+        flags = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
+    return "AuthenticAMD" in flags and "avx512_bf16" in flags
 
 
 def resolve_precision(precision, device):
     """Return "fp32" or "bf16"."""
     if precision == "auto":
-        return "bf16" if device != "cpu" or has_amx() else "fp32"
+        return "bf16" if device != "cpu" or has_fast_bf16() else "fp32"
     if precision not in ("fp32", "bf16"):
         raise ValueError(f"precision must be 'auto', 'fp32' or 'bf16', got {precision!r}.")
     return precision

@@ -22,7 +22,7 @@ from .precision import autocast
 
 __all__ = ["SSLTrainer", "row_stream"]
 
-CHUNK_VALUES = 2**20  # values of views drawn in one augmentation call; fixed, see `Views.of_rows`
+CHUNK_VALUES = 2**18  # values of views drawn in one augmentation call; fixed, see `Views.of_rows`
 
 
 class SSLTrainer:
