@@ -7,7 +7,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-slow lint clean
+.PHONY: demo test test-slow bench bench-full lint clean
 
 demo: $(READY)
 	$(PY) examples/plot_mnist_ranking.py demo
@@ -19,6 +19,14 @@ test: $(READY)
 
 test-slow: $(READY)
 	$(PY) -m pytest -q -s -m slow
+
+bench: $(READY)
+	$(PY) -m benchmarks short
+	$(PY) -m benchmarks.render
+
+bench-full: $(READY)
+	$(PY) -m benchmarks full
+	$(PY) -m benchmarks.render
 
 lint: $(READY)
 	$(PY) -m ruff check --fix .

@@ -5,7 +5,7 @@ import sys
 
 from .common import save
 
-NAMES = ("throughput", "step", "overhead", "cost", "bank", "scaling", "memory")
+NAMES = ("throughput", "step", "overhead", "cost", "scaling", "bank")
 
 
 def main(scale="short", *names):

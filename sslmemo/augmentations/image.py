@@ -1,13 +1,15 @@
-"""Image augmentations by kornia, as presets by name.
+"""Image augmentations as presets by name: geometry of our own, colour by kornia.
 
-Every operation draws per image. Crops are resampled as one batch (kornia's default slices image by
-image), and there is no blur at 32 px and below, where it costs most and changes least.
+Every operation draws per image. There is no blur at 32 px and below, where it costs most and changes
+least.
 """
 
 from __future__ import annotations
 
 import kornia.augmentation as K
 from torch import nn
+
+from .geometry import RandomAffine, RandomCropFlip
 
 __all__ = ["image_preset"]
 
@@ -29,7 +31,7 @@ def image_preset(name, shape):
 
 
 def _crop(shape, smallest):
-    return K.RandomResizedCrop(shape[1:], scale=(smallest, 1.0), cropping_mode="resample")
+    return RandomCropFlip(smallest, flip=0.5 if shape[0] == 3 else 0.0)
 
 
 def _colour(shape, strength):
@@ -40,30 +42,26 @@ def _colour(shape, strength):
     return [K.ColorJitter(0.8 * s, 0.8 * s, 0.8 * s, 0.2 * s, p=0.8), K.RandomGrayscale(p=0.2)]
 
 
-def _flip(shape):
-    return [K.RandomHorizontalFlip()] if shape[0] == 3 else []
-
-
 def _blur(shape):
     size = max(3, int(0.1 * min(shape[1:])) // 2 * 2 + 1)
     return [K.RandomGaussianBlur((size, size), (0.1, 2.0), p=0.5)] if min(shape[1:]) > 32 else []
 
 
 def _digits(shape):
-    return [K.RandomAffine(10.0, translate=(0.07, 0.07), scale=(0.9, 1.1), p=1.0)]
+    return [RandomAffine(10.0, translate=0.07, scale=(0.9, 1.1))]
 
 
 def _simclr(shape):
-    return [_crop(shape, 0.2), *_flip(shape), *_colour(shape, 0.5), *_blur(shape)]
+    return [_crop(shape, 0.2), *_colour(shape, 0.5), *_blur(shape)]
 
 
 def _weak(shape):
-    return [_crop(shape, 0.5), *_flip(shape)]
+    return [_crop(shape, 0.5)]
 
 
 def _strong(shape):
     erase = K.RandomErasing(scale=(0.02, 0.2), p=0.5)
-    return [_crop(shape, 0.08), *_flip(shape), *_colour(shape, 1.0), *_blur(shape), erase]
+    return [_crop(shape, 0.08), *_colour(shape, 1.0), *_blur(shape), erase]
 
 
 _PRESETS = {"digits": _digits, "simclr": _simclr, "weak": _weak, "strong": _strong}

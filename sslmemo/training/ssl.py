@@ -14,6 +14,7 @@ import torch
 
 from ..augmentations.views import ViewBank, Views
 from ..encoders import build_encoder, output_dim
+from ..methods import Method
 from ..protocols import TrainingError
 from ..randomness import derive_seed, generator, seeded
 from ..store import describe
@@ -96,6 +97,8 @@ class SSLTrainer:
         with seeded(derive_seed(seed, "init")):
             encoder = build_encoder(self.encoder, self.shape)
             module = self.method.build(encoder, output_dim(encoder, self.shape))
+        if any(isinstance(m, torch.nn.Conv2d) for m in module.modules()):
+            module = module.to(memory_format=torch.channels_last)
         return module.to(self.device)
 
     def restore(self, state):
@@ -136,20 +139,21 @@ class SSLTrainer:
         yield from zip(at, stages, strict=True)
 
     def _draws(self, seed, step, batch):
+        if type(self.method).draws is Method.draws:
+            return {}
         rng = torch.Generator(self.device).manual_seed(derive_seed(seed, "draws", step) % 2**63)
         return self.method.draws(rng, batch)
 
     def _fit_one(self, data, rows, seed, at, which, observers):
         """Train one encoder; yields the module at each fraction of `at`, copied but for the last."""
         module = self.build(seed).train()
-        if any(isinstance(m, torch.nn.Conv2d) for m in module.modules()):
-            module = module.to(memory_format=torch.channels_last)
         optimizer = torch.optim.AdamW(
             module.parameters(), self.learning_rate, weight_decay=self.weight_decay, fused=True
         )
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer, max_lr=self.learning_rate, total_steps=self.steps + 1
         )
+        changes_after_step = type(self.method).after_step is not Method.after_step
         handover = [max(1, round(f * self.steps)) for f in at]
         diverged = torch.zeros((), dtype=torch.bool, device=self.device)
         for step, (index, views) in enumerate(self._batches(data, rows, seed)):
@@ -159,9 +163,10 @@ class SSLTrainer:
             loss.backward()
             optimizer.step()
             schedule.step()
-            self.method.after_step(
-                dict(module.named_parameters()), dict(module.named_buffers()), progress
-            )
+            if changes_after_step:
+                self.method.after_step(
+                    dict(module.named_parameters()), dict(module.named_buffers()), progress
+                )
             diverged |= ~torch.isfinite(loss.detach())
             for observe in observers:
                 observe(
