@@ -6,7 +6,7 @@ The estimator is a transformer with a score, so model selection works as usual: 
 the augmentation whose representations a linear probe reads best on held-out digits, and
 `sslmemo.scorers` tells what each choice memorizes of its training rows.
 
-Cost: about 60 s on 2 cores. Prints, for every augmentation and training length, the held-out accuracy
+Cost: about 75 s on 2 cores. Prints, for every augmentation and training length, the held-out accuracy
 of a linear probe beside the mean memorization and its reliability, and the choice.
 """
 

@@ -7,7 +7,7 @@ views to embeddings. Here eight pairs of small networks come from a plain PyTorc
 500 digits; `memorization_scores` reads them and trains nothing. Then one pair alone, as a single
 training of f and g would have it: noisier, and nothing in it tells how much.
 
-Cost: about 30 s on 2 cores. Prints the summary for eight pairs, and how well one pair's scores agree
+Cost: about 15 s on 2 cores. Prints the summary for eight pairs, and how well one pair's scores agree
 with those of the other seven.
 """
 
