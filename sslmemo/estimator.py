@@ -563,7 +563,8 @@ class MemorizationEstimator(ReadsRows):
         raise ValueError(
             f"{n_new} of {n} rows were not seen in fit. Memorization is a property of training "
             "rows. For other rows use alignment(X), or null_scores(X) for the noise band. If they "
-            "are training rows, an earlier step's fit_transform may differ from its transform."
+            "are training rows, an earlier step's fit_transform may differ from its transform, as "
+            "that of PCA does with its randomized solver."
         )
 
 

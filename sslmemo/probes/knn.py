@@ -6,14 +6,14 @@ import functools
 import numbers
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
 from .._compat import check_in_range
+from .base import Probe
 
 __all__ = ["KNNProbe"]
 
@@ -23,7 +23,7 @@ def _weights(distance, temperature):
     return np.exp((distance.min(1, keepdims=True) - distance) / temperature)
 
 
-class KNNProbe(ClassifierMixin, BaseEstimator):
+class KNNProbe(Probe):
     """Vote of the nearest representations by cosine similarity, each dimension standardised first.
 
     Parameters
@@ -100,35 +100,3 @@ class KNNProbe(ClassifierMixin, BaseEstimator):
         self.pipeline_ = make_pipeline(StandardScaler(), vote).fit(X, y)
         self.classes_ = vote.classes_
         return self
-
-    def predict(self, X):
-        """Predict the label with the largest share of the votes.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Representations, as long as those seen in fit.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            Labels.
-        """
-        check_is_fitted(self)
-        return self.pipeline_.predict(validate_data(self, X, reset=False))
-
-    def predict_proba(self, X):
-        """Predict each label's share of the votes.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Representations, as long as those seen in fit.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes)
-            In [0, 1], each row summing to 1; columns in the order of `classes_`.
-        """
-        check_is_fitted(self)
-        return self.pipeline_.predict_proba(validate_data(self, X, reset=False))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 
-from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -12,10 +11,12 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from .base import Probe
+
 __all__ = ["LinearProbe"]
 
 
-class LinearProbe(ClassifierMixin, BaseEstimator):
+class LinearProbe(Probe):
     """Multinomial logistic regression on frozen, standardised representations.
 
     Parameters
@@ -105,38 +106,6 @@ class LinearProbe(ClassifierMixin, BaseEstimator):
                 stacklevel=2,
             )
         return self
-
-    def predict(self, X):
-        """Predict the most probable label.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Representations, as long as those seen in fit.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            Labels.
-        """
-        check_is_fitted(self)
-        return self.pipeline_.predict(validate_data(self, X, reset=False))
-
-    def predict_proba(self, X):
-        """Predict the probability of each label.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Representations, as long as those seen in fit.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes)
-            In [0, 1], each row summing to 1; columns in the order of `classes_`.
-        """
-        check_is_fitted(self)
-        return self.pipeline_.predict_proba(validate_data(self, X, reset=False))
 
     def decision_function(self, X):
         """Predict the score (logit) of each label.
