@@ -264,9 +264,11 @@ class SSLEncoder(ReadsRows):
         """
         import torch
 
-        z = []
+        x, z = torch.zeros(BATCH, *data.shape), None
         for index in data.chunks(BATCH):
-            x = torch.zeros(BATCH, *data.shape)
             x[: len(index)] = data.rows(index)
-            z.append(self.model_.embed(x, self.layer)[: len(index)].numpy())
-        return np.concatenate(z)
+            part = self.model_.embed(x, self.layer).numpy()
+            if z is None:
+                z = np.empty((len(data), part.shape[1]), part.dtype)
+            z[index] = part[: len(index)]
+        return z
