@@ -69,15 +69,15 @@ class PilotPlan:
     """
 
     reliability: float
-    n_blocks: int
-    n_encoders: int
+    n_blocks: int | None
+    n_encoders: int | None
     n_encoders_low: float
     n_encoders_high: float
     seconds: float
     pilot: object
 
     def __str__(self):
-        if not self.n_blocks:
+        if self.n_blocks is None:
             return "the pilot shows no true spread of scores: no number of encoders can be named"
         return (
             f"reliability {self.reliability}: about {self.n_encoders} encoders "
@@ -176,13 +176,13 @@ def pilot_plan(result, reliability, n_jobs):
     plan = result.run.plan
     size = plan.n_encoders // len(plan.seed)
     usable = math.isfinite(blocks.value)
-    n_blocks = max(2, math.ceil(blocks.value)) if usable else 0
-    rounds = math.ceil(n_blocks / effective_n_jobs(n_jobs))
+    n_blocks = max(2, math.ceil(blocks.value)) if usable else None
+    rounds = math.ceil(n_blocks / effective_n_jobs(n_jobs)) if usable else np.nan
     return PilotPlan(
         reliability=reliability,
         n_blocks=n_blocks,
-        n_encoders=n_blocks * size,
-        n_encoders_low=blocks.low * size,
+        n_encoders=n_blocks * size if usable else None,
+        n_encoders_low=max(2.0, blocks.low) * size,
         n_encoders_high=blocks.high * size,
         seconds=rounds * float(np.nanmean(result.run.seconds)),
         pilot=result,

@@ -178,6 +178,8 @@ def _is_dataset(X):
 
 def _as_source(X):
     """Tensors and lists to arrays; text and ragged data are refused here, in our words."""
+    if isinstance(X, np.ma.MaskedArray) and np.ma.getmaskarray(X).any():
+        raise ValueError("X has masked values: drop or impute such rows first.")
     if hasattr(X, "detach") and hasattr(X, "cpu"):
         X = X.detach().cpu().numpy()
     if isinstance(X, (list, tuple)):
@@ -276,7 +278,7 @@ def _check_values(data, unit_range, constant):
                 f"X holds NaN, infinite or too large values, first in row {bad}: drop or impute "
                 "such rows first."
             )
-        if data.layout.is_image and unit_range and (rows.min() < 0 or rows.max() > 1):
+        if data.layout.is_image and unit_range and (rows.min() < -1e-4 or rows.max() > 1 + 1e-4):
             raise ValueError(
                 f"images must be uint8 or floats in [0, 1], got values from {rows.min():.4g} to "
                 f"{rows.max():.4g}: divide by 255, or pass augmentation= a module of your own "

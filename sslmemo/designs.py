@@ -404,6 +404,12 @@ def _group_index(groups, n):
         raise ValueError(
             f"groups must have one entry for each of the {n} rows, got {groups.shape}."
         )
+    unknown = [g is None or g != g for g in groups.tolist()]
+    if any(unknown):
+        raise ValueError(
+            f"groups has no group for {sum(unknown)} rows, first row {unknown.index(True)}: give each "
+            "such row a group of its own."
+        )
     _, first, inverse = np.unique(groups, return_index=True, return_inverse=True)
     return np.argsort(np.argsort(first))[inverse.ravel()]
 

@@ -483,7 +483,8 @@ class MemorizationEstimator(ReadsRows):
         TypeError, ValueError, TrainingError
             As in `fit`; a ValueError too for a reliability outside (0, 1).
         """
-        check_in_range("reliability", reliability, numbers.Real, 0, 1, open_low=True)
+        if not (isinstance(reliability, numbers.Real) and 0 < reliability < 1):
+            raise ValueError(f"reliability must lie strictly between 0 and 1, got {reliability!r}.")
         pilot = clone(self)
         size = get_design(self.design).block_size(len(X))
         pilot.set_params(n_encoders=4 * size, warm_start=False)
@@ -580,6 +581,11 @@ def _warn_unscored(plan, design):
     lost = int((~plan.member.any(0) | plan.member.all(0)).sum())
     if not lost:
         return
+    if lost == plan.n_samples:
+        raise ValueError(
+            f"design={design.name!r}: no row is in some encoders' training sets and out of others', so "
+            "there is nothing to compare. Change the design or the membership."
+        )
     fraction = design.fraction if isinstance(design, Subsample) else plan.member.mean()
     worst = max(fraction, 1 - fraction)
     enough = int(np.ceil(np.log(0.05 / plan.n_samples) / np.log(worst)))

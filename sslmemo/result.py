@@ -262,7 +262,7 @@ class MemorizationResult:
     @property
     def default_top_k(self):
         """5% of the rows, at least one: int."""
-        return max(1, round(0.05 * len(self)))
+        return max(1, round(0.05 * np.isfinite(self.score).sum()))
 
     def to_frame(self, min_score=None, top_k=None):
         """Give `table` as a pandas DataFrame (extra ``[frame]``).

@@ -76,14 +76,18 @@ def mean_test(scores):
 def _error_lines(result):
     scores, interval = result.scores, result.reliability_interval
     if not np.isfinite(scores.standard_error).any():
-        return ["  errors        unknown: one block has no spread; train at least 2, better 16"]
+        return [
+            "  errors        unknown: fewer than two blocks on a side have no spread; train at least "
+            "2, better 16"
+        ]
     typical = float(np.sqrt(np.nanmean(scores.standard_error**2)))
     spread = float(
         np.sqrt(max(0.0, np.nanvar(scores.score) - np.nanmean(scores.standard_error**2)))
     )
     line = f"  errors        standard error of a score {typical:.2g}, true spread of scores {spread:.2g}"
-    if scores.view_variance is not None:
-        share = np.nanmean(scores.view_variance) / np.nanmean(scores.raw_standard_error**2)
+    noise = float(np.nanmean(scores.raw_standard_error**2))
+    if scores.view_variance is not None and noise > 0:
+        share = min(1.0, np.nanmean(scores.view_variance) / noise)
         line += f"; {share:.0%} of the error's variance comes from views, the rest from encoders"
     lines = [line]
     lines.append(
@@ -109,7 +113,7 @@ def _reading(result, p):
             f"f and g don't differ beyond noise (p = {p:.2g}): these encoders show no memorization "
             "on average. Train longer or more encoders before reading the ranking."
         )
-    if np.isfinite(interval.value):
+    if np.isfinite(interval.value) and np.isfinite(scores.standard_error).any():
         if interval.value < 0.5:
             say.append(
                 "The ranking is mostly noise: a rerun would order the rows differently. Add encoders."
@@ -119,11 +123,13 @@ def _reading(result, p):
         else:
             say.append("The ranking would largely repeat with new encoders and new views.")
         clear = int((result.table()["q_value"] < 0.05).sum())
-        sure = int((result.posterior.top_k_probability(result.default_top_k) > 0.9).sum())
-        say.append(
-            f"{clear} rows are memorized more than the median row (q < 0.05); {sure} rows belong "
-            f"to the top {result.default_top_k} with probability above 0.9."
-        )
+        sentence = f"{clear} rows are memorized more than the median row (q < 0.05)"
+        if result.default_top_k < np.isfinite(scores.score).sum():
+            sure = int((result.posterior.top_k_probability(result.default_top_k) > 0.9).sum())
+            sentence += (
+                f"; {sure} rows belong to the top {result.default_top_k} with probability above 0.9"
+            )
+        say.append(sentence + ".")
     collapsed = collapsed_encoders(run)
     if len(collapsed):
         say.append(

@@ -29,6 +29,7 @@ from sslmemo.designs import Explicit, LeaveOneOut, Split, Subsample
 from sslmemo.estimates import Difference
 from sslmemo.methods import SimCLR
 
+_SHARED = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 8))
 TINY = {"n_encoders": 4, "epochs": 1, "verbose": 0, "n_views": 2}
 
 
@@ -332,8 +333,20 @@ def test_plan_tells_how_many_encoders(digits):
     assert plan.pilot.run.plan.n_encoders == 8
 
 
+def test_rows_without_a_group_are_refused(tiny, digits):
+    for groups in (np.where(np.arange(120) < 5, np.nan, np.arange(120)), [None] * 120):
+        with pytest.raises(ValueError, match="has no group for"):
+            tiny().fit(digits[0], groups=groups)
+
+
+def test_fitting_without_gradients_in_force_works(tiny, digits):
+    with torch.no_grad():
+        scores = tiny().fit(digits[0]).memorization_scores_
+    np.testing.assert_array_equal(scores, tiny().fit(digits[0]).memorization_scores_)
+
+
 def test_plan_refuses_early(tiny, digits):
-    with pytest.raises(ValueError, match="reliability must be"):
+    with pytest.raises(ValueError, match="reliability must lie"):
         tiny().plan(digits[0], reliability=2)
     with pytest.raises(ValueError, match="one fixed plan"):
         tiny(design=Explicit(np.eye(120))).plan(digits[0])
@@ -467,6 +480,13 @@ BAD = {
     "layer": ({"layer": "head"}, ValueError, "layer must be"),
     "normalize": ({"normalize": "max"}, ValueError, "normalize"),
     "n_encoders": ({"n_encoders": 0}, ValueError, "at least 1"),
+    "shared weights": (
+        {"encoder": lambda: _SHARED},
+        ValueError,
+        "the same weights twice.*deepcopy",
+    ),
+    "batch of one": ({"batch_size": 1}, ValueError, "batch_size must be"),
+    "nobody out": ({"design": Explicit(np.ones((4, 120)))}, ValueError, "nothing to compare"),
     "odd n_encoders": ({"n_encoders": 5}, ValueError, "use 4 or 6"),
     "n_views": ({"n_views": 1}, ValueError, "at least 2"),
     "float n_encoders": ({"n_encoders": 4.0}, TypeError, "must be an int"),

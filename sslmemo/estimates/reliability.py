@@ -77,8 +77,10 @@ def reliability(blocks, level=0.95):
         deleted = np.array([log_unreliability(covariance[np.ix_(k, k)]) for k in keep])
         spread = np.sqrt((n_blocks - 1) / n_blocks * np.sum((deleted - deleted.mean()) ** 2))
         half = spread * stats.t.ppf((1 + level) / 2, n_blocks - 1)
-    ends = (1 - np.exp(min(x, 700.0)) for x in (whole, whole + half, whole - half))
-    return Interval(*map(float, ends), level)
+    value, low, high = (
+        float(1 - np.exp(min(x, 700.0))) for x in (whole, whole + half, whole - half)
+    )
+    return Interval(value, max(low, -1.0), high, level)  # a correlation's end is at least -1
 
 
 def blocks_for(target, blocks, level=0.95):

@@ -44,7 +44,7 @@ def make_trainer(data, sizes, *, method, encoder, augmentation, epochs, batch_si
     if batch_size is None:
         batch_size = min(256, smallest)
     else:
-        check_in_range("batch_size", batch_size, numbers.Integral, 1)
+        check_in_range("batch_size", batch_size, numbers.Integral, 2)
         if batch_size > smallest:
             raise ValueError(
                 f"batch_size={batch_size} is larger than the smallest training set of the plan, "

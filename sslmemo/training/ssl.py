@@ -112,7 +112,13 @@ class SSLTrainer:
         self.views.check(data)
         index = np.arange(self.batch_size) % len(data)
         with seeded(0), torch.no_grad():
-            module, before = self.build(0), torch.get_rng_state()
+            module = self.build(0)
+            if {id(p) for p in module.parameters()} & {id(p) for p in self.build(1).parameters()}:
+                raise ValueError(
+                    "encoder returned the same weights twice: the factory must build a new module at "
+                    "every call, or copy.deepcopy a pretrained one; else g has seen what f saw."
+                )
+            before = torch.get_rng_state()
             views = self.views.draw(data.rows(index, self.device), self.method.n_views, 0)
             loss, per_row, _ = module(views, self._draws(0, 0, len(index)), 0.0)
             self.draws_itself = not torch.equal(before, torch.get_rng_state())
@@ -158,9 +164,10 @@ class SSLTrainer:
         diverged = torch.zeros((), dtype=torch.bool, device=self.device)
         for step, (index, views) in enumerate(self._batches(data, rows, seed)):
             progress = step / self.steps
-            loss, per_row, z = self._step(module, views, seed, step, progress)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            with torch.enable_grad():  # the caller may have switched gradients off
+                loss, per_row, z = self._step(module, views, seed, step, progress)
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
             optimizer.step()
             schedule.step()
             if changes_after_step:
