@@ -1,8 +1,8 @@
 """Which device and which precision: decided by flags, never by a timing.
 
 bf16 autocast pays on a GPU, on a processor with AMX tiles, and on AMD processors with avx512_bf16
-(1.5 to 1.9 times faster forward and backward on a Zen 4); on Intel processors that have avx512_bf16
-without AMX it was measured to take twice as long.
+(1.5 to 1.9 times faster forward and backward on a Zen 4). An earlier prototype on a processor with
+avx512_bf16 alone took twice as long, so other vendors keep float32 there.
 """
 
 from __future__ import annotations
