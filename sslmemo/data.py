@@ -74,6 +74,10 @@ class Data:
     def __len__(self):
         return len(self.source)
 
+    def __getstate__(self):
+        # digests are for the process that has found them: they would travel with every job
+        return {k: v for k, v in self.__dict__.items() if k != "_digests"}
+
     @property
     def n_bytes(self):
         """Bytes of the stored rows; 0 for a dataset that is read item by item."""

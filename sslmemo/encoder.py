@@ -74,6 +74,11 @@ class ReadsRows(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
             self.n_features_in_ = int(np.prod(data.shape))
         return data
 
+    def _represented(self, encoder, X):
+        """Representations of X by an `SSLEncoder`, in float64 where X is a float64 array."""
+        z = encoder.represent(self._read(X))
+        return z.astype(np.float64) if getattr(X, "dtype", None) == np.float64 else z
+
     def _trainer(self, data, sizes):
         return make_trainer(
             data,
@@ -243,8 +248,7 @@ class SSLEncoder(ReadsRows):
             X has rows of another shape or bad values.
         """
         check_is_fitted(self)
-        z = self.represent(self._read(X))
-        return z.astype(np.float64) if getattr(X, "dtype", None) == np.float64 else z
+        return self._represented(self, X)
 
     def represent(self, data):
         """Represent checked rows, as `transform` does.

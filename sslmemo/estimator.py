@@ -404,8 +404,7 @@ class MemorizationEstimator(ReadsRows):
             X has rows of another shape or bad values.
         """
         check_is_fitted(self)
-        z = self.encoder_.represent(self._read(X))
-        return z.astype(np.float64) if getattr(X, "dtype", None) == np.float64 else z
+        return self._represented(self.encoder_, X)
 
     def score(self, X, y=None):
         """Tell how good `encoder_` is, for model selection. Memorization is in `sslmemo.scorers`.
@@ -501,7 +500,9 @@ class MemorizationEstimator(ReadsRows):
             raise ValueError(f"on_error must be 'raise' or 'drop', got {self.on_error!r}.")
         if self.layer not in ("encoder", "projector"):
             raise ValueError(f"layer must be 'encoder' or 'projector', got {self.layer!r}.")
-        if not all(isinstance(m, Measurement) for m in _listed(self.measurements)):
+        if not isinstance(self.measurements, (list, tuple)) or not all(
+            isinstance(m, Measurement) for m in self.measurements
+        ):
             raise TypeError(
                 f"measurements must be a sequence of measurements, got {self.measurements!r}."
             )
@@ -519,7 +520,7 @@ class MemorizationEstimator(ReadsRows):
             warnings.warn(said, stacklevel=3)
         plan = design.draw(len(data), self.n_encoders, entropy, groups)
         if plan.contrast is None:
-            _warn_unscored(plan, design)
+            _check_scored(plan, design)
         if len(plan.seed) < 2:
             warnings.warn(
                 f"{plan.n_encoders} encoders are one block of {design.name!r}: the scores have no "
@@ -569,14 +570,10 @@ class MemorizationEstimator(ReadsRows):
         )
 
 
-def _listed(measurements):
-    return measurements if isinstance(measurements, (list, tuple)) else [measurements]
-
-
 _ENCODER_PARAMETERS = tuple(SSLEncoder().get_params())
 
 
-def _warn_unscored(plan, design):
+def _check_scored(plan, design):
     """Say which rows can have no score, and how many encoders would do."""
     lost = int((~plan.member.any(0) | plan.member.all(0)).sum())
     if not lost:

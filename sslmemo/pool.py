@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -332,7 +332,7 @@ def _assemble(plan, records, config, keep_models):
             for j, t in enumerate(plan.encoders_of(b)):
                 head = f"model/{j}/"
                 models[t] = {k[len(head) :]: v for k, v in records[b].items() if k.startswith(head)}
-    return Run(replace(plan), values, config, seconds, failures, models)
+    return Run(plan, values, config, seconds, failures, models)
 
 
 class _progress:

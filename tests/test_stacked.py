@@ -86,6 +86,15 @@ def test_snapshots_and_observers(data, member):
     assert all(member[j, rows[j]].all() for j in range(3))
 
 
+def test_fractions_of_one_step_are_each_handed_out_without_gradients_in_force(data, member):
+    trainer = trainer_of(StackedTrainer, data, "simclr", "mlp", limit=3)
+    with torch.no_grad():
+        stages = list(trainer.fit_many(data, member, [1, 2, 3], at=(0.96, 1.0)))
+        close = list(trainer.fit_many(data, member, [1, 2, 3], at=(0.99, 1.0)))
+    assert [f for f, _ in stages] == [0.96, 1.0]
+    assert [f for f, _ in close] == [0.99, 1.0]
+
+
 def test_fresh_views_differ_between_encoders(data, member):
     trainer = trainer_of(StackedTrainer, data, "simclr", "mlp", limit=2, bank=0)
     rows = np.stack([member[0], member[0]])

@@ -153,14 +153,9 @@ class SSLTrainer:
     def _fit_one(self, data, rows, seed, at, which, observers):
         """Train one encoder; yields the module at each fraction of `at`, copied but for the last."""
         module = self.build(seed).train()
-        optimizer = torch.optim.AdamW(
-            module.parameters(), self.learning_rate, weight_decay=self.weight_decay, fused=True
-        )
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, max_lr=self.learning_rate, total_steps=self.steps + 1
-        )
+        optimizer, schedule = self._optimizer(module.parameters())
         changes_after_step = type(self.method).after_step is not Method.after_step
-        handover = [max(1, round(f * self.steps)) for f in at]
+        handover = self._handover(at)
         diverged = torch.zeros((), dtype=torch.bool, device=self.device)
         for step, (index, views) in enumerate(self._batches(data, rows, seed)):
             progress = step / self.steps
@@ -181,12 +176,29 @@ class SSLTrainer:
                 )
             if step + 1 in handover:
                 if diverged:
-                    raise TrainingError(
-                        f"the training of seed {seed} diverged (loss not finite by step {step + 1} "
-                        f"of {self.steps}): lower learning_rate={self.learning_rate}."
-                    )
+                    raise self._divergence(seed, step)
                 for _ in range(handover.count(step + 1)):
                     yield module if step + 1 == self.steps else copy.deepcopy(module)
+
+    def _optimizer(self, parameters):
+        """AdamW and its one-cycle schedule."""
+        optimizer = torch.optim.AdamW(
+            parameters, self.learning_rate, weight_decay=self.weight_decay, fused=True
+        )
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, max_lr=self.learning_rate, total_steps=self.steps + 1
+        )
+        return optimizer, schedule
+
+    def _handover(self, at):
+        """Number of steps done at each fraction of the training."""
+        return [max(1, round(f * self.steps)) for f in at]
+
+    def _divergence(self, seed, step):
+        return TrainingError(
+            f"the training of seed {seed} diverged (loss not finite by step {step + 1} of "
+            f"{self.steps}): lower learning_rate={self.learning_rate}."
+        )
 
     def _step(self, module, views, seed, step, progress):
         draws = self._draws(seed, step, views.shape[1])

@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from torch.func import functional_call, stack_module_state
 
-from ..protocols import TrainingError
 from ..randomness import derive_seed, generator, seeded
 from .model import TorchModel
 from .precision import autocast
@@ -78,42 +77,33 @@ class StackedTrainer(SSLTrainer):
         modules = [self.build(int(s)).train() for s in seeds]
         params, buffers = stack_module_state(modules)
         skeleton = copy.deepcopy(modules[0])
-        optimizer = torch.optim.AdamW(
-            params.values(), self.learning_rate, weight_decay=self.weight_decay, fused=True
-        )
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, max_lr=self.learning_rate, total_steps=self.steps + 1
-        )
+        optimizer, schedule = self._optimizer(params.values())
 
         def forward(p, b, views, draws, progress):
             return functional_call(skeleton, (p, b), (views, draws, progress))
 
         together = torch.vmap(forward, in_dims=(0, 0, 0, 0, None), randomness="different")
-        handover = [max(1, round(f * self.steps)) for f in at]
+        handover = list(zip(at, self._handover(at), strict=True))
         diverged = torch.zeros(len(seeds), dtype=torch.bool, device=self.device)
         batches = self._stacked_batches(data, member, [int(s) for s in seeds])
         for step, (index, views) in enumerate(batches):
             progress = step / self.steps
             draws = self._stacked_draws(seeds, step, views.shape[2])
             own = seeded(derive_seed(int(seeds[0]), "forward", step), self.device)
-            with own, autocast(self.precision, self.device):
-                loss, per_row, z = together(params, buffers, views, draws, progress)
-            optimizer.zero_grad(set_to_none=True)
-            loss.sum().backward()  # encoders share no parameter: each gets its own gradient
+            with torch.enable_grad():  # the caller may have switched gradients off
+                with own, autocast(self.precision, self.device):
+                    loss, per_row, z = together(params, buffers, views, draws, progress)
+                optimizer.zero_grad(set_to_none=True)
+                loss.sum().backward()  # encoders share no parameter: each gets its own gradient
             optimizer.step()
             schedule.step()
             self.method.after_step(params, buffers, progress)
             diverged |= ~torch.isfinite(loss.detach())
             for observe in observers:
                 observe(np.arange(len(seeds)), step, index, per_row.detach(), z.detach())
-            for _ in range(handover.count(step + 1)):
+            for fraction in [f for f, last in handover if last == step + 1]:
                 if diverged.any():
-                    lost = int(seeds[int(diverged.nonzero()[0])])
-                    raise TrainingError(
-                        f"the training of seed {lost} diverged (loss not finite by step {step + 1} of "
-                        f"{self.steps}): lower learning_rate={self.learning_rate}."
-                    )
-                fraction = at[handover.index(step + 1)]
+                    raise self._divergence(int(seeds[int(diverged.nonzero()[0])]), step)
                 yield fraction, self._unstacked(skeleton, params, buffers, len(seeds))
 
     def _unstacked(self, skeleton, params, buffers, k):
