@@ -1,4 +1,4 @@
-"""Image augmentations as presets by name: geometry of our own, colour by kornia.
+"""Image augmentations as presets by name: geometry and colour of our own, the rest by kornia.
 
 Every operation draws per image. There is no blur at 32 px and below, where it costs most and changes
 least.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import kornia.augmentation as K
 from torch import nn
 
+from .colour import ColourJitter, RandomGrey
 from .geometry import RandomAffine, RandomCropFlip
 
 __all__ = ["image_preset"]
@@ -39,7 +40,7 @@ def _colour(shape, strength):
     s = strength
     if shape[0] != 3:
         return [K.ColorJiggle(0.8 * s, 0.8 * s, 0.0, 0.0, p=0.8)] if shape[0] == 1 else []
-    return [K.ColorJitter(0.8 * s, 0.8 * s, 0.8 * s, 0.2 * s, p=0.8), K.RandomGrayscale(p=0.2)]
+    return [ColourJitter(0.8 * s, 0.8 * s, 0.8 * s, 0.2 * s, p=0.8), RandomGrey(p=0.2)]
 
 
 def _blur(shape):
