@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import math
+import numbers
 import warnings
 from dataclasses import dataclass
 
 import numpy as np
 
+from ._compat import Items, as_numbers, as_source, check_choice, shown
+
 __all__ = ["Data", "Layout", "RowIndex", "as_data"]
 
 CHUNK = 1024  # rows read at a time where all are needed
+LARGEST = 1e15  # of a network input: sums of its squares stay finite in float32
 
 
 @dataclass(frozen=True)
@@ -31,12 +35,15 @@ class Layout:
         Shape of a row as stored, before channels are moved to the front.
     center, scale : ndarray of shape (d,), or None
         Means and standard deviations of a table's columns (1 for a constant column).
+    channels_last : bool
+        Whether channels are the last axis as stored.
     """
 
     shape: tuple
     stored: tuple
     center: np.ndarray | None = None
     scale: np.ndarray | None = None
+    channels_last: bool = False
 
     @property
     def is_image(self):
@@ -46,14 +53,14 @@ class Layout:
     def apply(self, rows):
         """Rows as stored (b, ...) to network inputs (b, *shape), float32 and contiguous."""
         rows = rows.reshape(len(rows), *self.stored)
-        if self.is_image:
-            if self.stored != self.shape:
-                rows = np.moveaxis(rows, -1, 1)
-            if rows.dtype == np.uint8:
+        if self.channels_last:
+            rows = np.moveaxis(rows, -1, 1)
+        with np.errstate(all="ignore"):  # `as_data` refuses what is not finite then
+            if self.is_image and rows.dtype == np.uint8:
                 rows = rows.astype(np.float32) / np.float32(255)
-        elif self.center is not None:
-            rows = (rows.astype(np.float64) - self.center) / self.scale
-        return np.ascontiguousarray(rows, dtype=np.float32)
+            elif self.center is not None:
+                rows = (rows.astype(np.float64) - self.center) / self.scale
+            return np.ascontiguousarray(rows, dtype=np.float32)
 
 
 class Data:
@@ -61,8 +68,8 @@ class Data:
 
     Parameters
     ----------
-    source : ndarray of shape (n, ...), or an object with __len__ and __getitem__
-        Where rows are read from.
+    source : ndarray of shape (n, ...) or Items
+        Where rows are read from: ``source[index]`` is an array of them.
     layout : Layout
         How they become network inputs.
     """
@@ -85,7 +92,7 @@ class Data:
 
     def array(self, index):
         """Network inputs of the rows `index`: float32 ndarray (b, *shape)."""
-        return self.layout.apply(_read(self.source, index))
+        return self.layout.apply(self.source[index])
 
     def rows(self, index, device="cpu"):
         """Network inputs of the rows `index`: float32 tensor (b, *shape) on `device`."""
@@ -120,15 +127,6 @@ class Data:
         return whole.hexdigest()
 
 
-def _read(source, index):
-    """Rows of an array by position, or items of a dataset stacked; a pair counts by its first."""
-    if isinstance(source, np.ndarray):
-        return source[index]
-    items = [source[int(i)] for i in index]
-    items = [i[0] if isinstance(i, (tuple, list)) else i for i in items]
-    return np.stack([np.asarray(i) for i in items])
-
-
 def as_data(X, *, estimator=None, reset=True, layout=None, channels="first", image_shape=None,
             unit_range=True):  # fmt: skip
     """Check X and wrap it.
@@ -140,109 +138,108 @@ def as_data(X, *, estimator=None, reset=True, layout=None, channels="first", ima
         `image_shape`; or a dataset whose items are such rows, or tuples that begin with one.
     estimator : BaseEstimator, default=None
         Whose feature names and `n_features_in_` are set (`reset`) or checked.
+    reset : bool, default=True
+        X are training rows: at least 2, not constant, the same at every reading.
     layout : Layout, default=None
         Of the training data: X must have the same row shape.
+    channels : {"first", "last"}, default="first"
+        Where an image has its channels.
+    image_shape : tuple of int or None, default=None
+        (h, w), or three sizes in the order of `channels`, if the rows of X are flat images.
     unit_range : bool, default=True
         Refuse float images outside [0, 1].
 
     Raises
     ------
     TypeError, ValueError
-        For text, ragged, empty, non-finite or constant data, one row, series, a wrong
-        `image_shape`, images outside [0, 1], and rows unlike the training rows.
+        For what is no container of numbers; for text, dates, complex, sparse, ragged, empty,
+        non-finite or constant data, one row, series, a wrong `image_shape`, images outside [0, 1],
+        a dataset that draws, and rows unlike the training rows.
     """
-    if channels not in ("first", "last"):
-        raise ValueError(f"channels must be 'first' or 'last', got {channels!r}.")
-    source = _as_source(X)
-    if isinstance(source, np.ndarray) or not _is_dataset(source):
-        source = _validated(source, estimator, reset)
-    elif len(source) < 2 and reset:
-        raise ValueError(f"X has {len(source)} rows: at least 2 are needed.")
-    stored = _row_shape(source, channels, image_shape)
+    check_choice("channels", channels, ("first", "last"))
+    image_shape = _image_sizes(image_shape, channels)
+    source = as_source(X)
+    least = 2 if reset else 1
+    if not isinstance(source, Items):
+        source = _validated(source, estimator, reset, least, image_shape)
+    elif len(source) < least:
+        raise ValueError(f"X has {len(source)} rows: at least {least} are needed.")
+    stored = _row_shape(source[[0]].shape[1:], image_shape)
     shape = _network_shape(stored, channels)
-    if layout is None:
-        layout = Layout(shape, stored)
-        if not layout.is_image:
-            layout = Layout(shape, stored, *_column_scale(source))
-    elif shape != layout.shape:
+    if isinstance(source, Items) and reset:
+        source.check_repeatable()
+    if layout is not None and shape != layout.shape:
         raise ValueError(
             f"X has rows of shape {shape}, but the rows seen in fit have shape {layout.shape}."
         )
+    if len(shape) == 3:
+        scale = None, None
     else:
-        layout = Layout(shape, stored, layout.center, layout.scale)
-    data = Data(source, layout)
+        scale = _column_scale(source) if layout is None else (layout.center, layout.scale)
+    last = channels == "last" and len(shape) == 3
+    data = Data(source, Layout(shape, stored, *scale, channels_last=last))
     _check_values(data, unit_range, constant=reset)
     return data
 
 
-def _is_dataset(X):
-    array_like = isinstance(X, (np.ndarray, list, tuple)) or hasattr(X, "shape")
-    return not array_like and hasattr(X, "__getitem__") and hasattr(X, "__len__")
-
-
-def _as_source(X):
-    """Tensors and lists to arrays; text and ragged data are refused here, in our words."""
-    if isinstance(X, np.ma.MaskedArray) and np.ma.getmaskarray(X).any():
-        raise ValueError("X has masked values: drop or impute such rows first.")
-    if hasattr(X, "detach") and hasattr(X, "cpu"):
-        X = X.detach().cpu().numpy()
-    if isinstance(X, (list, tuple)):
-        try:
-            X = np.asarray(X)
-        except ValueError as error:
-            raise ValueError("X is ragged: every row must have the same shape.") from error
-    if isinstance(X, np.ndarray) and X.dtype.kind in "US":
-        raise ValueError(
-            f"X holds text (dtype {X.dtype}), so it could not be converted to float: encode it as "
-            "numbers first."
-        )
-    return X
-
-
-def _validated(X, estimator, reset):
+def _validated(X, estimator, reset, least, image_shape):
     """scikit-learn's checks on the flat matrix; the shape of N-D input is given back."""
     from sklearn.utils.validation import check_array, validate_data
 
     shape = None
     if isinstance(X, np.ndarray) and X.ndim > 2:
-        if X.ndim == 3:
+        if X.ndim == 3 and image_shape is None:
             raise ValueError(
                 f"X has shape {X.shape}. Series (n, c, t) are not supported yet. Grey images need "
-                "a channel axis: X[:, None]; or pass a flat matrix with image_shape=."
+                "a channel axis: X[:, None]; or pass image_shape=."
             )
-        shape, X = X.shape, X.reshape(len(X), -1)
-    rules = {"dtype": "numeric", "ensure_min_samples": 2 if reset else 1, "input_name": "X"}
+        shape, X = X.shape, X.reshape(len(X), math.prod(X.shape[1:]))
+    # what is not finite is named by row and column, where values are read anyway
+    rules = {"dtype": "numeric", "ensure_min_samples": least, "ensure_all_finite": False}
     if estimator is None:
-        X = check_array(X, **rules)
+        X = check_array(X, input_name="X", **rules)
     else:
-        del rules["input_name"]
         X = validate_data(estimator, X, reset=reset, **rules)
+    X = as_numbers(X)
     return X if shape is None else X.reshape(shape)
 
 
-def _row_shape(source, channels, image_shape):
+def _image_sizes(image_shape, channels):
+    """The three sizes of an image as stored, or None."""
+    if image_shape is None:
+        return None
+    sizes = image_shape if isinstance(image_shape, (tuple, list, np.ndarray)) else ()
+    whole = all(
+        isinstance(s, numbers.Integral) and not isinstance(s, bool) and s > 0 for s in sizes
+    )
+    if not whole or len(sizes) not in (2, 3):
+        raise ValueError(
+            "image_shape must be (h, w) or three sizes in the order of channels=, ints of at least "
+            f"1, got {shown(image_shape)}."
+        )
+    sizes = tuple(int(s) for s in sizes)
+    if len(sizes) == 2:
+        sizes = (1, *sizes) if channels == "first" else (*sizes, 1)
+    return sizes
+
+
+def _row_shape(shape, image_shape):
     """Shape of a row as stored, channels where the user has them."""
-    shape = source.shape[1:] if isinstance(source, np.ndarray) else _read(source, [0]).shape[1:]
     if image_shape is None:
         return tuple(shape)
-    wanted = tuple(int(s) for s in image_shape)
-    if len(wanted) == 2:
-        wanted = (1, *wanted) if channels == "first" else (*wanted, 1)
-    if len(wanted) != 3 or min(wanted) < 1:
-        raise ValueError(f"image_shape must be (h, w) or three sizes, got {image_shape!r}.")
-    if math.prod(wanted) != math.prod(shape):
+    if math.prod(image_shape) != math.prod(shape):
         raise ValueError(
-            f"image_shape={tuple(image_shape)} holds {math.prod(wanted)} values, but a row of X "
-            f"holds {math.prod(shape)}."
+            f"image_shape={image_shape} holds {math.prod(image_shape)} values, but a row of X holds "
+            f"{math.prod(shape)}."
         )
-    return wanted
+    return image_shape
 
 
 def _network_shape(stored, channels):
-    if len(stored) not in (1, 3):
+    if len(stored) not in (1, 3) or 0 in stored:
         raise ValueError(
             f"a row of X has shape {stored}: it must be (d,) for a table or, for an image, "
-            "(c, h, w) with channels='first' or (h, w, c) with channels='last'."
+            "(c, h, w) with channels='first' or (h, w, c) with channels='last', and not empty."
         )
     if len(stored) == 1:
         return stored
@@ -260,15 +257,31 @@ def _column_scale(source):
     """Mean and standard deviation of a table's columns, in float64, a chunk at a time."""
     n, total, square = len(source), 0.0, 0.0
     parts = [np.arange(i, min(i + CHUNK, n)) for i in range(0, n, CHUNK)]
-    first = _read(source, [0]).astype(np.float64)[0]  # shift: no cancellation far from zero
-    for index in parts:
-        rows = _read(source, index).astype(np.float64) - first
-        total = total + rows.sum(0)
-        square = square + np.square(rows).sum(0)
-    mean = total / n
-    deviation = np.sqrt(np.maximum(square / n - mean**2, 0))
-    tiny = deviation <= 1e-12 * np.maximum(np.abs(first + mean), 1e-300)
+    first = source[[0]].astype(np.float64)[0]  # shift: no cancellation far from zero
+    with np.errstate(all="ignore"):
+        for index in parts:
+            rows = source[index].astype(np.float64)
+            _check_finite(rows, index, np.finfo(np.float64).max)
+            total = total + (rows - first).sum(0)
+            square = square + np.square(rows - first).sum(0)
+        mean = total / n
+        deviation = np.sqrt(np.maximum(square / n - mean**2, 0))
+        tiny = deviation <= 1e-12 * np.maximum(np.abs(first + mean), 1e-300)
+    if not np.isfinite(deviation).all():
+        column = np.flatnonzero(~np.isfinite(deviation))[0]
+        raise ValueError(f"column {column} of X holds too large values: divide it by a constant.")
     return first + mean, np.where(tiny, 1.0, deviation)
+
+
+def _check_finite(rows, index, largest):
+    good = np.abs(rows) <= largest  # NaN is not
+    if not good.all():
+        row, *place = np.argwhere(~good)[0]
+        where = f", column {place[0]}" if len(place) == 1 else ""
+        raise ValueError(
+            f"X holds NaN, infinite or too large values, first in row {index[row]}{where}: drop or "
+            "impute such rows first."
+        )
 
 
 def _check_values(data, unit_range, constant):
@@ -276,12 +289,7 @@ def _check_values(data, unit_range, constant):
     first, varies = None, False
     for index in data.chunks():
         rows = data.array(index)
-        if not np.isfinite(rows).all():
-            bad = index[~np.isfinite(rows.reshape(len(rows), -1)).all(1)][0]
-            raise ValueError(
-                f"X holds NaN, infinite or too large values, first in row {bad}: drop or impute "
-                "such rows first."
-            )
+        _check_finite(rows, index, LARGEST)
         if data.layout.is_image and unit_range and (rows.min() < -1e-4 or rows.max() > 1 + 1e-4):
             raise ValueError(
                 f"images must be uint8 or floats in [0, 1], got values from {rows.min():.4g} to "
@@ -291,7 +299,9 @@ def _check_values(data, unit_range, constant):
         first = rows[:1] if first is None else first
         varies = varies or bool((rows != first).any())
     if constant and not varies:
-        raise ValueError("X is constant: all rows are equal, so nothing can be told apart.")
+        raise ValueError(
+            "X is constant: all rows are equal, at least in float32, so nothing can be told apart."
+        )
 
 
 class RowIndex:

@@ -6,18 +6,20 @@ another machine and a resumed run draw the same blocks.
 
 from __future__ import annotations
 
+import numbers
 from fractions import Fraction
 
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from ._compat import named
+from ._compat import check_in_range, named, shown
 from .plans import Plan
 from .randomness import derive_seed, generator
 
 __all__ = ["DESIGNS", "Explicit", "LeaveOneOut", "Plan", "Split", "Subsample", "get_design"]
 
 ROLES = ("shared", "candidate", "independent", "external")
+MOST_ENCODERS = 10**6  # of a plan: its matrix must fit in memory
 
 
 class _Design(BaseEstimator):
@@ -53,6 +55,10 @@ class _Design(BaseEstimator):
         """
         n, groups = int(n_samples), _group_index(groups, n_samples)
         size = self.block_size(n)
+        if n_encoders > MOST_ENCODERS:
+            raise ValueError(
+                f"n_encoders={n_encoders} is more than the {MOST_ENCODERS} of a plan: lower it."
+            )
         if n_encoders < 1 or n_encoders % size:
             low = n_encoders // size * size
             options = f"{low} or {low + size}" if low else f"{size}"
@@ -116,6 +122,9 @@ class Subsample(_Design):
         self.balanced = balanced
 
     def _ratio(self):
+        check_in_range("fraction", self.fraction, numbers.Real)
+        if not isinstance(self.balanced, (bool, np.bool_)):
+            raise TypeError(f"balanced must be True or False, got {shown(self.balanced)}.")
         if not 0 < self.fraction < 1:
             raise ValueError(
                 f"fraction must lie strictly between 0 and 1, got {self.fraction!r}: both f (with "
@@ -193,13 +202,19 @@ class LeaveOneOut(_Design):
         self.indices = indices
 
     def _rows(self, n):
-        rows = np.arange(n) if self.indices is None else np.asarray(self.indices)
+        rows = np.arange(n) if self.indices is None else _array("indices", self.indices)
+        if rows.dtype == bool:
+            raise TypeError(
+                "indices is a boolean mask, and row numbers are needed: np.flatnonzero(mask)."
+            )
         if rows.ndim != 1 or not np.issubdtype(rows.dtype, np.integer) or not len(rows):
             raise TypeError(
-                f"indices must be a non-empty list of row numbers, got {self.indices!r}."
+                f"indices must be a non-empty list of row numbers, got {shown(self.indices)}."
             )
-        if rows.min() < 0 or rows.max() >= n or len(np.unique(rows)) < len(rows):
-            raise ValueError(f"indices must be distinct and lie between 0 and {n - 1}.")
+        outside = rows[(rows < 0) | (rows >= n)]
+        if len(outside) or len(np.unique(rows)) < len(rows):
+            what = f"{outside[0]} is not" if len(outside) else "a row is named twice"
+            raise ValueError(f"indices must be distinct and lie between 0 and {n - 1}, but {what}.")
         return rows
 
     def block_size(self, n):
@@ -291,17 +306,23 @@ class Split(_Design):
 
     def _common(self, n, entropy, groups):
         if self.roles is not None:
-            roles = np.asarray(self.roles, dtype=str)
+            roles = _array("roles", self.roles)
             if roles.shape != (n,):
                 raise ValueError(
-                    f"roles must name one role for each of {n} rows, got {roles.shape}."
+                    f"roles must name one role for each of {n} rows, got {shown(self.roles)} of "
+                    f"shape {roles.shape}."
                 )
-            unknown = sorted(set(roles) - set(ROLES))
+            unknown = [r for r in roles.tolist() if not isinstance(r, str) or r not in ROLES]
             if unknown:
-                raise ValueError(f"unknown role {unknown[0]!r}: the roles are {', '.join(ROLES)}.")
+                raise ValueError(
+                    f"unknown role {shown(unknown[0])}: the roles are {', '.join(ROLES)}."
+                )
+            roles = roles.astype(str)
         else:
+            for name in ("shared", "candidate", "independent"):
+                check_in_range(name, getattr(self, name), numbers.Real)
             shares = np.array([self.shared, self.candidate, self.independent], dtype=float)
-            if (shares < 0).any() or shares.sum() > 1 + 1e-9:
+            if not ((shares >= 0).all() and shares.sum() <= 1 + 1e-9):
                 raise ValueError(
                     "shared, candidate and independent must be shares of at most 1 in sum, got "
                     f"{self.shared}, {self.candidate}, {self.independent}."
@@ -311,7 +332,8 @@ class Split(_Design):
         for role in ("candidate", "independent"):
             if not (roles == role).any():
                 raise ValueError(
-                    f"no row has the role {role!r}: f and g would not differ as they should."
+                    f"no row has the role {role!r}: f and g would not differ as they should. Give "
+                    "more rows, or a larger share."
                 )
         return roles
 
@@ -376,42 +398,84 @@ class Explicit(_Design):
             A shape doesn't fit, the matrix holds more than 0 and 1, `block` is not ascending, or an
             encoder is trained on no row.
         """
-        member = np.asarray(self.member)
+        member = _array("member", self.member)
         if member.dtype != bool:
-            if not np.isin(member, (0, 1)).all():
-                raise ValueError("member must be boolean, or hold only 0 and 1.")
+            if member.dtype.kind not in "iuf" or not np.isin(member, (0, 1)).all():
+                raise ValueError(
+                    f"member must be boolean, or hold only 0 and 1, got {shown(self.member)}."
+                )
             member = member.astype(bool)
         if member.ndim != 2 or member.shape[1] != n_samples:
             raise ValueError(
                 f"member has shape {member.shape}, but the data have {n_samples} rows: it must be "
                 "(n_encoders, n_samples)."
             )
-        block = np.arange(len(member)) if self.block is None else np.asarray(self.block)
+        if not len(member):
+            raise ValueError("member has no rows: at least one encoder is needed.")
+        block = np.arange(len(member)) if self.block is None else _array("block", self.block)
+        if block.shape != (len(member),) or block.dtype.kind not in "iu" or block.min() < 0:
+            raise ValueError(
+                f"block must hold one int, at least 0 and ascending, for each of the {len(member)} "
+                f"encoders, got {shown(self.block)}."
+            )
         seeds = [derive_seed(entropy, n_samples, int(b)) for b in np.unique(block)]
-        contrast = None if self.contrast is None else np.asarray(self.contrast, np.int8)
+        contrast = None
+        if self.contrast is not None:
+            contrast = _array("contrast", self.contrast)
+            if (
+                contrast.shape != member.shape
+                or contrast.dtype.kind not in "iuf"
+                or not np.isin(contrast, (-1, 0, 1)).all()
+            ):
+                raise ValueError(
+                    f"contrast must hold -1, 0 or +1 in the shape {member.shape} of member, got "
+                    f"{shown(self.contrast)}."
+                )
+            contrast = contrast.astype(np.int8)
         groups = None if groups is None else _group_index(groups, n_samples)
         return Plan(
             member, block, np.array(seeds, np.uint64), contrast, groups=groups
         )._check_groups()
 
 
+def _array(name, values):
+    """The values of a parameter as an array; ragged ones are a ValueError."""
+    try:
+        return np.asarray(values)
+    except Exception as error:  # of a foreign __array__ too
+        raise ValueError(f"{name} can't be read as an array ({error}): {shown(values)}.") from error
+
+
 def _group_index(groups, n):
     """Groups as integers 0..G-1, numbered by first appearance; every row its own when None."""
     if groups is None:
         return np.arange(n)
-    groups = np.asarray(groups)
+    given, groups = groups, _array("groups", groups)
     if groups.shape != (n,):
         raise ValueError(
-            f"groups must have one entry for each of the {n} rows, got {groups.shape}."
+            f"groups must have one entry for each of the {n} rows, got {shown(given)} of shape "
+            f"{groups.shape}."
         )
-    unknown = [g is None or g != g for g in groups.tolist()]
+    groups = groups.tolist()
+    unknown = [g is None or not _equals_itself(g) for g in groups]
     if any(unknown):
         raise ValueError(
             f"groups has no group for {sum(unknown)} rows, first row {unknown.index(True)}: give each "
             "such row a group of its own."
         )
-    _, first, inverse = np.unique(groups, return_index=True, return_inverse=True)
-    return np.argsort(np.argsort(first))[inverse.ravel()]
+    number = {}
+    try:
+        return np.array([number.setdefault(g, len(number)) for g in groups])
+    except TypeError as error:  # a list, say, is no name of a group
+        raise TypeError(f"groups must hold plain values such as ints or words: {error}.") from error
+
+
+def _equals_itself(value):
+    """False for NaN, NaT and pandas' NA, which has no truth value."""
+    try:
+        return bool(value == value)
+    except TypeError:
+        return False
 
 
 def _folds(rng, n, groups, sizes):
@@ -454,9 +518,10 @@ def get_design(design):
                 "design='explicit' needs its matrix: pass sslmemo.designs.Explicit(member)."
             )
         return named(design, DESIGNS, "design")()
-    if not hasattr(design, "draw"):
+    if isinstance(design, type) or not hasattr(design, "draw"):
+        kind = f"the class {design.__name__}: call it" if isinstance(design, type) else ""
         raise TypeError(
             f"design must be one of {', '.join(DESIGNS)} or an object from sslmemo.designs, "
-            f"got {design!r}."
+            f"got {kind or shown(design)}."
         )
     return design

@@ -12,7 +12,7 @@ import math
 import torch
 import torch.nn.functional as F
 
-from ._compat import named
+from ._compat import named, shown
 
 __all__ = ["DISTANCES", "check_distance", "get_distance"]
 
@@ -62,22 +62,55 @@ def get_distance(distance):
     """Return the function of a name, or the callable itself."""
     if isinstance(distance, str):
         return named(distance, DISTANCES, "distance")
-    if not callable(distance):
+    if not callable(distance) or isinstance(distance, type):
+        kind = f"the class {distance.__name__}: call it" if callable(distance) else ""
         raise TypeError(
             f"distance must be one of {', '.join(DISTANCES)} or a callable (z1, z2) -> (n,), "
-            f"got {distance!r}."
+            f"got {kind or shown(distance)}."
         )
     return distance
 
 
 def check_distance(distance, z1, z2):
-    """Try a user's distance on two small batches; a wrong shape or a NaN is a ValueError."""
-    d = distance(z1, z2)
-    if not isinstance(d, torch.Tensor) or d.shape != (len(z1),):
-        got = tuple(d.shape) if isinstance(d, torch.Tensor) else type(d).__name__
+    """Try a user's distance on two small batches of different embeddings.
+
+    Raises
+    ------
+    ValueError
+        It fails, returns another shape, NaN or gradients, or is a similarity.
+    """
+    apart, equal = _measured(distance, z1, z2), _measured(distance, z1, z1.clone())
+    if equal.double().mean() > apart.double().mean() + 1e-6:
+        raise ValueError(
+            f"distance is {equal.double().mean():.3g} between equal embeddings and "
+            f"{apart.double().mean():.3g} between others: it is a similarity. Lower must mean "
+            "closer, as in lambda z1, z2: 1 - similarity(z1, z2)."
+        )
+
+
+def _measured(distance, z1, z2):
+    try:
+        with torch.enable_grad():
+            d = distance(z1, z2)
+    except Exception as error:  # whatever foreign code raises
+        raise ValueError(
+            f"distance failed on two embeddings of shape {tuple(z1.shape)} "
+            f"({type(error).__name__}: {error}): it must map them to one number a row."
+        ) from error
+    if not isinstance(d, torch.Tensor) or d.shape != (len(z1),) or d.is_complex():
+        got = f"{tuple(d.shape)} {d.dtype}" if isinstance(d, torch.Tensor) else type(d).__name__
         raise ValueError(
             f"distance returned {got} for embeddings of shape {tuple(z1.shape)}; it must return a "
             f"tensor with one number for each of the {len(z1)} rows."
         )
+    if d.requires_grad:
+        raise ValueError(
+            "distance returned a tensor with gradients: it has parameters of its own. Switch them "
+            "off (requires_grad_(False)), or decorate it with torch.no_grad()."
+        )
     if not torch.isfinite(d).all():
-        raise ValueError("distance returned NaN or infinite values for finite embeddings.")
+        raise ValueError(
+            "distance returned NaN or infinite values for finite embeddings, among them equal ones: "
+            "clamp what goes into square roots and arccosines."
+        )
+    return d

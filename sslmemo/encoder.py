@@ -6,10 +6,13 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from .contents import encoder_content, encoder_of
 from .data import as_data
 from .designs import Explicit
+from .export import RowsToRepresentations, write_program
 from .measurements import Quality
 from .methods import METHODS
+from .persistence import check_target, read, write
 from .pool import run
 from .randomness import entropy_of
 from .training.recipe import make_trainer
@@ -276,3 +279,93 @@ class SSLEncoder(ReadsRows):
                 z = np.empty((len(data), part.shape[1]), part.dtype)
             z[index] = part[: len(index)]
         return z
+
+    def to_torch(self):
+        """Give the encoder as a torch module that reads raw rows, for use without this package.
+
+        Returns
+        -------
+        torch.nn.Module
+            In eval mode and on the CPU, with weights of its own: rows (b, *shape) to what
+            `transform` returns, (b, n_dimensions) float32, within rounding. Rows are those of X, with
+            an image's channels first, (b, c, h, w); a table's columns are standardised inside, and
+            uint8 images divided by 255. It can be fine-tuned, and exported by `torch.export`.
+
+        See Also
+        --------
+        SSLEncoder.export : The same as a file.
+        """
+        check_is_fitted(self, "model_")
+        return RowsToRepresentations(self.model_.module, self.layer, self.layout_)
+
+    def export(self, path):
+        """Write what `to_torch` gives for `torch.export.load`, which does not need this package.
+
+        Parameters
+        ----------
+        path : str or path
+            File that ends in ``.pt2``, in a folder that exists; a file that is there is replaced.
+            ``torch.export.load(path).module()`` maps float32 rows (b, *shape) to representations
+            (b, n_dimensions), for any b of at least 1.
+
+        Raises
+        ------
+        ValueError
+            `path` is a folder or ends otherwise.
+        FileNotFoundError
+            The folder of `path` does not exist.
+
+        Notes
+        -----
+        An encoder of your own must suit `torch.export`, whose errors are raised as they are.
+        """
+        write_program(self.to_torch(), path)
+
+    def save(self, path):
+        """Write the fitted encoder to one checksummed file, without pickle.
+
+        Parameters
+        ----------
+        path : str or path
+            File to write, in a folder that exists; a file that is there is replaced.
+
+        Raises
+        ------
+        ValueError
+            `path` is a folder, or `method` or `encoder` was changed since fit.
+        FileNotFoundError
+            The folder of `path` does not exist.
+
+        Notes
+        -----
+        Callables and objects of classes of your own are not stored, but must be given to `load`.
+        """
+        check_is_fitted(self, "model_")
+        check_target(path)
+        write(path, "SSLEncoder", encoder_content(self))
+
+    @classmethod
+    def load(cls, path, **foreign):
+        """Read what `save` wrote.
+
+        Parameters
+        ----------
+        path : str or path
+            File to read.
+        **foreign : dict
+            Parameters that could not be stored, such as ``encoder=my_factory``: the same ones.
+
+        Returns
+        -------
+        SSLEncoder
+            Fitted, with bitwise the same representations on the same machine.
+
+        Raises
+        ------
+        FileNotFoundError
+            There is no such file.
+        ValueError
+            The file is no saved SSLEncoder, or was torn or altered; or a foreign parameter is
+            missing or not the one that was saved.
+        """
+        return encoder_of(cls, read(path, "SSLEncoder"), foreign)

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import numbers
-import warnings
 
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from ._compat import check_in_range
+from .assembly import assemble
+from .contents import check_behaviour, encoder_of, pool_content, rebuild
 from .cost import measure_cost, pilot_plan
-from .data import RowIndex
-from .designs import Subsample, get_design
+from .designs import get_design
 from .encoder import ReadsRows, SSLEncoder
 from .estimates import configured
-from .measurements import Alignment, Quality
 from .measurements.quality import effective_rank
 from .merge import merge_runs
 from .outside import measure_outside, pseudo_sides, score_outside
-from .pool import run, run_config
+from .persistence import check_target, estimator_of, read, write
+from .pool import Finished, run, stored
 from .probes import LinearProbe
 from .protocols import Measurement
 from .randomness import derive_seed, entropy_of, generator
@@ -249,45 +249,150 @@ class MemorizationEstimator(ReadsRows):
         y = None if y is None else np.asarray(y)
         if y is not None and len(y) != len(data):
             raise ValueError(f"y has {len(y)} labels for {len(data)} rows of X.")
-        index = RowIndex(data)
-        again = self.warm_start and hasattr(self, "result_")
-        entropy = self._entropy if again else entropy_of(self.random_state)
-
-        plan = self._draw_plan(data, index, groups, entropy)
-        trainer = self._trainer(data, plan.sizes)
-        measurements = self._measurements(trainer)
-        done = self._earlier(plan, trainer, measurements, data)
-        todo = plan if done is None else plan.take(np.setdiff1d(plan.blocks, done.plan.blocks))
-        if len(todo.seed):
-            new = run(
-                todo,
-                trainer,
-                measurements,
-                data,
-                n_jobs=limit_jobs(self.n_jobs, trainer.device),
-                store=self.memory,
-                keep_models=self.keep_encoders,
-                on_error=self.on_error,
-                max_time=self.max_time,
-                verbose=self.verbose,
+        earlier = self._so_far() if self.warm_start else None
+        entropy = entropy_of(self.random_state) if earlier is None else self._entropy
+        parts = assemble(self, data, groups, entropy)
+        plan = parts.plan
+        if earlier is not None:
+            parts.check_same(earlier)
+            plan = plan.take(np.setdiff1d(plan.blocks, earlier.plan.blocks))
+        self._entropy, self._earlier, self._finished = entropy, earlier, Finished()
+        try:
+            done = earlier
+            if len(plan.seed):
+                done = self._run(plan, parts, self._finished)
+                done = done if earlier is None else merge_runs(earlier, done)
+            result = MemorizationResult(done, estimate)
+            encoder = SSLEncoder(
+                **{k: v for k, v in self.get_params(deep=False).items() if k in _ENCODER_PARAMETERS}
             )
-            done = new if done is None else merge_runs(done, new)
-        result = MemorizationResult(done, estimate)
-
-        encoder = SSLEncoder(
-            **{k: v for k, v in self.get_params(deep=False).items() if k in _ENCODER_PARAMETERS}
-        )
-        self.encoder_ = encoder._fit(data, derive_seed(entropy, "encoder of all rows"))
+            encoder._fit(data, derive_seed(entropy, "encoder of all rows"))
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(self._how_to_go_on(len(parts.plan.seed))) from None
+        self.encoder_ = encoder
         self._representation = self.encoder_.represent(data)
         self._n_features_out = self._representation.shape[1]
         self._labels = y
-        self._index, self._entropy = index, entropy
-        self._fitted_trainer, self._fitted_alignment = trainer, measurements[0]
+        self._index = parts.index
+        self._fitted_trainer, self._fitted_alignment = parts.trainer, parts.measurements[0]
+        self._earlier = self._finished = None
         self.result_ = result
         self.membership_ = result.run.plan.member
         self.memorization_scores_ = result.score
         self.standard_errors_ = result.standard_error
         return self
+
+    def _run(self, plan, parts, finished):
+        return run(
+            plan,
+            parts.trainer,
+            parts.measurements,
+            parts.data,
+            n_jobs=limit_jobs(self.n_jobs, parts.trainer.device),
+            store=self.memory,
+            keep_models=self.keep_encoders,
+            on_error=self.on_error,
+            max_time=self.max_time,
+            verbose=self.verbose,
+            finished=finished,
+        )
+
+    def _so_far(self):
+        """Run of all finished blocks: of the fit that goes on or was interrupted, else of the last."""
+        finished = getattr(self, "_finished", None)
+        if finished is None:
+            return self.result_.run if hasattr(self, "result_") else None
+        new, earlier = finished.run(), self._earlier
+        if new is None or earlier is None:
+            return earlier if new is None else new
+        return merge_runs(earlier, new)
+
+    def _how_to_go_on(self, n_blocks):
+        run = self._so_far()
+        done = 0 if run is None else len(run.plan.seed)
+        how = "fit again with warm_start=True to train the rest only"
+        if self.memory is not None and self.random_state is not None:
+            how = f"fit again to train the rest only: they are in memory={str(self.memory)!r}"
+        said = f"{done} of {n_blocks} blocks are finished."
+        return f"{said} partial_result() gives their scores; {how}." if done else said
+
+    def partial_result(self, X=None, groups=None):
+        """Scores from the blocks finished so far: while `fit` runs, or after it was interrupted.
+
+        Parameters
+        ----------
+        X : array-like or dataset, default=None
+            Without it, the blocks of this object's own fit count (asked from another thread, say,
+            or after Ctrl-C). With it, those that any fit of the same rows and parameters has
+            written to `memory`, on this machine or another; nothing is trained.
+        groups : array-like of shape (n_samples,), default=None
+            As in `fit`; read with X only.
+
+        Returns
+        -------
+        MemorizationResult
+            Of the finished blocks; after a whole `fit`, that of `result_`.
+
+        Raises
+        ------
+        ValueError
+            No block is finished yet; or X is given without `memory` and an int `random_state`.
+        """
+        estimate = self._check_parameters()
+        if X is None:
+            done = self._so_far()
+        elif self.memory is None or self.random_state is None:
+            raise ValueError(
+                "partial_result(X) reads blocks from memory= by random_state=: set both, as in the "
+                f"fit that goes on. They are {self.memory!r} and {self.random_state!r}."
+            )
+        else:
+            this = clone(self)
+            parts = assemble(this, this._read(X, reset=True), groups, entropy_of(self.random_state))
+            done = stored(
+                parts.plan, parts.trainer, parts.measurements, parts.data, self.memory,
+                self.keep_encoders,
+            )  # fmt: skip
+        if done is None:
+            raise ValueError("no block is finished yet, so there is no partial result.")
+        return MemorizationResult(done, estimate)
+
+    def run_shard(self, X, i, k, groups=None):
+        """Train the i-th of k parts of the pool and nothing else: one task of a job array.
+
+        Results of all parts add up to the whole: ``sum(results)``. With one `memory` on a shared
+        file system a later `fit` reads all parts and trains what is missing.
+
+        Parameters
+        ----------
+        X : array-like or dataset
+            Training rows, the same for every part.
+        i : int
+            Which part, from 0 to k - 1.
+        k : int
+            Number of parts, at most that of blocks.
+        groups : array-like of shape (n_samples,), default=None
+            As in `fit`.
+
+        Returns
+        -------
+        MemorizationResult
+            Of the part's blocks; `save` it. The estimator stays unfitted.
+
+        Raises
+        ------
+        TypeError, ValueError, TrainingError
+            As in `fit`; a ValueError too for a part that there is not, or without an int
+            `random_state`, by which the parts know each other.
+        """
+        if self.random_state is None:
+            raise ValueError("run_shard needs random_state=an int, the same for every part.")
+        this = clone(self)
+        estimate = this._check_parameters()
+        data = this._read(X, reset=True)
+        parts = assemble(this, data, groups, entropy_of(self.random_state))
+        done = this._run(parts.plan.shard(i, k), parts, Finished())
+        return MemorizationResult(done, estimate)
 
     def score_samples(self, X):
         """Memorization scores of training rows, recognised by content.
@@ -310,7 +415,7 @@ class MemorizationEstimator(ReadsRows):
         ValueError
             A row was not seen in fit, or has another shape.
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "result_")
         data = self._read(X)
         found = self._index.find(data)
         copies = self._index.copy_of
@@ -344,7 +449,7 @@ class MemorizationEstimator(ReadsRows):
         ValueError
             A row was not seen in fit and the encoders were not kept, or it has another shape.
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "result_")
         data = self._read(X)
         found = self._index.find(data)
         first = np.unique(self._index.copy_of, return_index=True)[1]
@@ -358,6 +463,7 @@ class MemorizationEstimator(ReadsRows):
         """Scores of rows never trained on, under a random training row's pseudo-membership.
 
         They have mean zero and all noise of a real score: the band to read scores against.
+
         Parameters
         ----------
         X_external : array-like or dataset
@@ -375,7 +481,7 @@ class MemorizationEstimator(ReadsRows):
         ValueError
             A row was seen in fit or has another shape, or the encoders were not kept.
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "result_")
         data = self._read(X_external)
         if (self._index.find(data) >= 0).any():
             raise ValueError(
@@ -403,7 +509,7 @@ class MemorizationEstimator(ReadsRows):
         ValueError
             X has rows of another shape or bad values.
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "result_")
         return self._represented(self.encoder_, X)
 
     def score(self, X, y=None):
@@ -452,11 +558,9 @@ class MemorizationEstimator(ReadsRows):
         """
         this = clone(self)
         this._check_parameters()
-        data = this._read(X, reset=True)
-        plan = this._draw_plan(data, RowIndex(data), groups, 0)
-        trainer = this._trainer(data, plan.sizes)
-        jobs = limit_jobs(self.n_jobs, trainer.device)
-        return measure_cost(plan, trainer, this._measurements(trainer), data, jobs)
+        parts = assemble(this, this._read(X, reset=True), groups, 0)
+        jobs = limit_jobs(self.n_jobs, parts.trainer.device)
+        return measure_cost(parts.plan, parts.trainer, parts.measurements, parts.data, jobs)
 
     def plan(self, X, reliability=0.8, groups=None):
         """Plan how many encoders a wanted reliability needs, from a pilot of four blocks.
@@ -490,6 +594,78 @@ class MemorizationEstimator(ReadsRows):
         result = pilot.fit(X, groups=groups).result_
         return pilot_plan(result, reliability, self.n_jobs)
 
+    def save(self, path):
+        """Write the fitted estimator to one checksummed file, without pickle.
+
+        Parameters
+        ----------
+        path : str or path
+            File to write, in a folder that exists; a file that is there is replaced.
+
+        Raises
+        ------
+        ValueError
+            `path` is a folder; what `method`, `encoder`, `augmentation`, `distance` or `estimate`
+            say was changed since fit; or labels can't be stored.
+        FileNotFoundError
+            The folder of `path` does not exist.
+
+        Notes
+        -----
+        Callables and objects of classes of your own are not stored, but must be given to `load`.
+        Training rows are not stored, but for the reference rows of a table's augmentation. Kept
+        encoders are.
+        """
+        check_is_fitted(self, "result_")
+        check_target(path)
+        write(path, "MemorizationEstimator", pool_content(self))
+
+    @classmethod
+    def load(cls, path, **foreign):
+        """Read what `save` wrote.
+
+        Parameters
+        ----------
+        path : str or path
+            File to read.
+        **foreign : dict
+            Parameters that could not be stored, such as ``encoder=my_factory``: the same ones.
+
+        Returns
+        -------
+        MemorizationEstimator
+            Fitted; on the same machine everything it returns is bitwise what it was. Without the
+            GPU of its fit, new rows draw their views on the CPU, where they are others.
+
+        Raises
+        ------
+        FileNotFoundError
+            There is no such file.
+        ValueError
+            The file is no saved MemorizationEstimator, or was torn or altered; or a foreign
+            parameter is missing or not the one that was saved.
+
+        Warns
+        -----
+        UserWarning
+            The augmentation draws other views than when it was saved.
+        """
+        content = read(path, "MemorizationEstimator")
+        self = estimator_of(cls, content, foreign)
+        own = {k: v for k, v in foreign.items() if k in content["encoder"]["foreign"]}
+        self.encoder_ = encoder_of(SSLEncoder, content["encoder"], own)
+        self._fitted_trainer, self._fitted_alignment = rebuild(self, content)
+        check_behaviour(self._fitted_trainer, self._fitted_alignment, content["behaviour"])
+        self._earlier = self._finished = None
+        if content["so_far"] is not None:  # saved after an interrupted fit
+            (self._earlier,), self._finished = content["so_far"], Finished()
+        estimate = configured(self.estimate, self.normalize, self.anchor)
+        self.result_ = MemorizationResult(content["run"], estimate)
+        self.membership_ = self.result_.run.plan.member
+        self.memorization_scores_ = self.result_.score
+        self.standard_errors_ = self.result_.standard_error
+        return self
+
     def _check_parameters(self):
         """Refuse bad parameters before the data are read; return the estimate."""
         check_in_range("n_encoders", self.n_encoders, numbers.Integral, 1)
@@ -508,53 +684,6 @@ class MemorizationEstimator(ReadsRows):
             )
         return configured(self.estimate, self.normalize, self.anchor)
 
-    def _draw_plan(self, data, index, groups, entropy):
-        design = get_design(self.design)
-        if groups is None and index.duplicates():
-            said = f"{index.duplicates()} rows of X are copies of others; "
-            if getattr(design, "ties", True):
-                groups = index.copy_of
-                said += "copies are kept in or out together, as one group. Pass groups= to decide."
-            else:
-                said += "a copy on the other side hides what is memorized of a row."
-            warnings.warn(said, stacklevel=3)
-        plan = design.draw(len(data), self.n_encoders, entropy, groups)
-        if plan.contrast is None:
-            _check_scored(plan, design)
-        if len(plan.seed) < 2:
-            warnings.warn(
-                f"{plan.n_encoders} encoders are one block of {design.name!r}: the scores have no "
-                "standard error. Two blocks have one, 16 a good one.",
-                stacklevel=3,
-            )
-        return plan
-
-    def _measurements(self, trainer):
-        """What is read from every encoder: alignment first."""
-        alignment = Alignment(
-            trainer.views.augmentation, self.distance, self.n_views, self.anchor, self.layer,
-            trainer.device,
-        )  # fmt: skip
-        alignment.check()
-        return [alignment, Quality(layer=self.layer), *self.measurements]
-
-    def _earlier(self, plan, trainer, measurements, data):
-        """The run to add to, for a warm start with the same rows and recipe."""
-        if not self.warm_start or not hasattr(self, "result_"):
-            return None
-        run, now = self.result_.run, run_config(plan, trainer, measurements, data)
-        for part, word in (
-            ("data", "X"),
-            ("trainer", "the recipe"),
-            ("measurements", "what is measured"),
-        ):
-            if run.config[part] != now[part]:
-                raise ValueError(
-                    f"warm_start=True, but {word} differs from the earlier fit: use a new "
-                    "estimator, or warm_start=False."
-                )
-        return run
-
     def _measure_outside(self, data, rows):
         run = self.result_.run
         return measure_outside(run, self._fitted_trainer, self._fitted_alignment, data, rows)
@@ -571,24 +700,3 @@ class MemorizationEstimator(ReadsRows):
 
 
 _ENCODER_PARAMETERS = tuple(SSLEncoder().get_params())
-
-
-def _check_scored(plan, design):
-    """Say which rows can have no score, and how many encoders would do."""
-    lost = int((~plan.member.any(0) | plan.member.all(0)).sum())
-    if not lost:
-        return
-    if lost == plan.n_samples:
-        raise ValueError(
-            f"design={design.name!r}: no row is in some encoders' training sets and out of others', so "
-            "there is nothing to compare. Change the design or the membership."
-        )
-    fraction = design.fraction if isinstance(design, Subsample) else plan.member.mean()
-    worst = max(fraction, 1 - fraction)
-    enough = int(np.ceil(np.log(0.05 / plan.n_samples) / np.log(worst)))
-    warnings.warn(
-        f"{lost} rows are never in or never out of a training set and get NaN: with random subsets "
-        f"of this size {enough} encoders would cover all rows (probability 0.95), balanced "
-        "blocks always do.",
-        stacklevel=4,
-    )

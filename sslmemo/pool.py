@@ -7,18 +7,20 @@ is reported, and reads finished ones back.
 
 from __future__ import annotations
 
+import sys
 import time
 import warnings
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from .identity import key_of
+from .jobs import execute
 from .plans import Plan
 from .protocols import TrainingError
-from .randomness import single_thread
-from .store import Store, key_of
+from .store import Store
 
-__all__ = ["Run", "run"]
+__all__ = ["Finished", "Run", "run", "stored"]
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,31 @@ class Run:
     models: list | None = None
 
 
+class Finished:
+    """The finished blocks of a run, to be read while it goes on or after it was interrupted."""
+
+    def __init__(self):
+        self.records = {}
+        self._described = None
+
+    def describe(self, plan, config, keep_models):
+        """Take what makes a run of the records."""
+        self._described = plan, config, keep_models
+
+    def __len__(self):
+        return len(self.records)
+
+    def run(self):
+        """Make a Run of the blocks finished so far, or None where there is none."""
+        records = {b: r for b, r in list(self.records.items()) if not isinstance(r, Exception)}
+        if not records:
+            return None
+        plan, config, keep_models = self._described
+        return _assemble(plan.take(sorted(records)), records, config, keep_models)
+
+
 def run(plan, trainer, measurements, data, *, n_jobs=None, store=None, keep_models=False,
-        on_error="raise", max_time=None, verbose=0):  # fmt: skip
+        on_error="raise", max_time=None, verbose=0, finished=None):  # fmt: skip
     """Train and measure a plan.
 
     Parameters
@@ -66,15 +91,19 @@ def run(plan, trainer, measurements, data, *, n_jobs=None, store=None, keep_mode
     n_jobs : int, default=None
         Blocks at once, by joblib; each trains on one thread. -1 means all processors.
     store : str or path, default=None
-        Folder of finished blocks: read when they verify, written as they finish.
+        Folder of finished blocks: read when they verify, written as they finish. Several runs may
+        share it at once; each block is then trained by one of them.
     keep_models : bool, default=False
         Keep every encoder's weights.
     on_error : {"raise", "drop"}, default="raise"
-        Whether a failed training ends the run, or its block is NaN with a warning.
+        Whether a failed training ends the run, or its block is NaN with a warning. A worker that
+        the system kills is tried again once, alone, and then counts as failed.
     max_time : float, default=None
         Seconds after which no further block is begun; the plan returned holds the finished ones.
     verbose : int, default=0
-        1 shows a progress bar over encoders.
+        1 shows a progress bar over encoders, and says why nothing in the store can be used.
+    finished : Finished, default=None
+        Filled as blocks finish, so that an interrupt or a failure loses none.
 
     Returns
     -------
@@ -84,23 +113,28 @@ def run(plan, trainer, measurements, data, *, n_jobs=None, store=None, keep_mode
     ------
     TrainingError
         A training failed and `on_error` is "raise", or all failed.
+    StoreError
+        The store can't be written.
     """
     if on_error not in ("raise", "drop"):
         raise ValueError(f"on_error must be 'raise' or 'drop', got {on_error!r}.")
     started = time.monotonic()
-    config = run_config(plan, trainer, measurements, data)
+    finished = Finished() if finished is None else finished
+    records = finished.records
+    config, store, keys = _open(plan, trainer, measurements, data, store, keep_models)
+    finished.describe(plan, config, keep_models)
     if store is not None:
-        store = Store(store)
-        config["behaviour"] = _behaviour(store, config, trainer, measurements, data)
-    keys = {int(b): _block_key(config, plan, b, keep_models) for b in plan.blocks}
-    records = {}
-    if store is not None:
-        records = {b: r for b, k in keys.items() if (r := store.load(k)) is not None}
+        records.update((b, r) for b, k in keys.items() if (r := store.load(k)) is not None)
+        if len(records) < len(keys):
+            store.check_writable()
+            if not records and verbose:
+                _say_what_differs(store, config)
+        store.note(config)
     with _progress(plan, records, verbose) as advance:
-        todo = [b for b in keys if b not in records]
-        for block, record in _execute(
-            plan, trainer, measurements, data, todo, n_jobs, store, keys, keep_models,
-            _deadline(max_time, started, records),
+        for block, record in execute(
+            plan, trainer, measurements, data, [b for b in keys if b not in records],
+            n_jobs=n_jobs, store=store, keys=keys, keep_models=keep_models,
+            more=_deadline(max_time, started, records),
         ):  # fmt: skip
             if isinstance(record, Exception) and on_error == "raise":
                 raise record
@@ -117,10 +151,55 @@ def run(plan, trainer, measurements, data, *, n_jobs=None, store=None, keep_mode
     return _assemble(plan, records, config, keep_models)
 
 
+def stored(plan, trainer, measurements, data, store, keep_models=False):
+    """Read the finished blocks of a plan from a store, and train nothing.
+
+    Parameters
+    ----------
+    plan, trainer, measurements, data, store, keep_models
+        As in `run`.
+
+    Returns
+    -------
+    Run or None
+        Of the blocks that are there; None where there is none.
+    """
+    finished = Finished()
+    config, store, keys = _open(plan, trainer, measurements, data, store, keep_models)
+    finished.describe(plan, config, keep_models)
+    for block, key in keys.items():
+        if (record := store.load(key)) is not None:
+            finished.records[block] = record
+    return finished.run()
+
+
+def _open(plan, trainer, measurements, data, store, keep_models):
+    """Configuration of a run, its Store (or None), and the record of every block."""
+    config = run_config(plan, trainer, measurements, data)
+    if store is not None:
+        store = Store(store)
+        config["behaviour"] = _behaviour(store, config, trainer, measurements, data)
+    keys = {int(b): _block_key(config, plan, b, keep_models) for b in plan.blocks}
+    return config, store, keys
+
+
+def _say_what_differs(store, config):
+    differences = store.differences(config)
+    if differences is not None:
+        listed = "; ".join(differences[:4]) or "the behaviour of a callable"
+        print(
+            f"memory={str(store.folder)!r} holds other runs, but none of this one's blocks: all are "
+            f"trained. Against the most similar one: {listed}.",
+            file=sys.stderr,
+        )
+
+
 def run_config(plan, trainer, measurements, data):
     """What determines a run's numbers, as plain JSON."""
     import kornia
     import torch
+
+    from . import __version__
 
     return {
         "trainer": trainer.config(),
@@ -128,6 +207,7 @@ def run_config(plan, trainer, measurements, data):
         "data": data.fingerprint(),
         "design": plan.design,
         "versions": {
+            "sslmemo": __version__,
             "torch": torch.__version__.split("+")[0],
             "kornia": kornia.__version__,
             "numpy": np.__version__,
@@ -151,8 +231,11 @@ def _behaviour(store, config, trainer, measurements, data):
         key = key_of("behaviour", config, number)
         known = store.load(key)
         if known is None:
-            store.save(key, found)
-            return number
+            with store.claim(key):  # runs that start together agree on the numbers
+                known = store.load(key)
+                if known is None:
+                    store.save(key, found)
+                    return number
         if known.keys() == found.keys() and all(
             known[k].shape == found[k].shape and np.allclose(known[k], found[k], 1e-3, 1e-4)
             for k in found
@@ -176,132 +259,6 @@ def _deadline(max_time, started, records):
         return time.monotonic() - started + usual < max_time or not (done or records)
 
     return more
-
-
-def _execute(plan, trainer, measurements, data, todo, n_jobs, store, keys, keep_models, more):
-    """Yield (block, record or exception) as blocks finish, in whatever order."""
-    from joblib import Parallel, delayed
-
-    together = trainer.max_together(int(plan.train_sizes.max()))
-    largest = max((len(plan.encoders_of(b)) for b in todo), default=1)
-    a_job = max(1, together // largest)  # blocks that a device trains at once
-
-    def jobs():
-        for number, start in enumerate(range(0, len(todo), a_job)):
-            if not more():
-                return
-            blocks = {int(b): _member_and_seed(plan, b) for b in todo[start : start + a_job]}
-            yield delayed(_job)(
-                number, blocks, trainer, measurements, data, store, keys, keep_models
-            )
-
-    # the caller's thread count is put back; a thread of the threading backend starts from 1 too
-    with single_thread():
-        parallel = Parallel(n_jobs, return_as="generator_unordered", pre_dispatch="n_jobs")
-        for finished in parallel(jobs()):
-            for block, record in finished.items():
-                if not isinstance(record, Exception):
-                    more(float(record["seconds"]))
-                yield block, record
-
-
-def _member_and_seed(plan, block):
-    return plan.member[plan.encoders_of(block)], plan.seed_of(block)
-
-
-def _job(number, blocks, trainer, measurements, data, store, keys, keep_models):
-    """Train and measure some blocks, in a worker; a failed training is returned, not raised."""
-    getattr(trainer, "prepare_job", lambda number: None)(number)
-    try:
-        with single_thread():
-            records = train_blocks(trainer, measurements, data, blocks, keep_models)
-    except TrainingError as error:
-        if len(blocks) == 1:
-            return dict.fromkeys(blocks, error)
-        alone = [  # find the block that failed
-            _job(number, {b: part}, trainer, measurements, data, store, keys, keep_models)
-            for b, part in blocks.items()
-        ]
-        return {b: record for one in alone for b, record in one.items()}
-    if store is not None:
-        for block, record in records.items():
-            store.save(keys[block], record)
-    return records
-
-
-def train_blocks(trainer, measurements, data, blocks, keep_models=False):
-    """Train the encoders of some blocks and measure them.
-
-    Parameters
-    ----------
-    blocks : dict of int to (ndarray of bool of shape (k, n), int)
-        Membership and seed of each block.
-
-    Returns
-    -------
-    dict of int to dict of str to ndarray
-        For each block the arrays of all measurements, each (k, ...) or, for one with several
-        fractions, (k, n_at, ...); with `keep_models` also ``"model/j/name"``; and ``"seconds"``.
-    """
-    started = time.monotonic()
-    watched = any(m.observer(1, len(data)) is not None for m in measurements)
-    if watched and len(blocks) > 1:  # an observer sees one block at a time
-        alone = [
-            train_blocks(trainer, measurements, data, {b: part}, keep_models)
-            for b, part in blocks.items()
-        ]
-        return {b: record for one in alone for b, record in one.items()}
-    member = np.concatenate([m for m, _ in blocks.values()])
-    owner = np.repeat(list(blocks), [len(m) for m, _ in blocks.values()])
-    together = max(1, trainer.max_together(int(member.sum(1).max())))
-    found = {b: {} for b in blocks}
-    models = {b: [] for b in blocks}
-    for start in range(0, len(member), together):
-        part = slice(start, start + together)
-        seeds = [blocks[b][1] for b in owner[part]]
-        for block, name, array in _train_some(
-            trainer, measurements, data, member[part], owner[part], seeds, keep_models
-        ):
-            (models[block] if name is None else found[block].setdefault(name, [])).append(array)
-    seconds = (time.monotonic() - started) / len(blocks)
-    return {b: _record(found[b], models[b], seconds) for b in blocks}
-
-
-def _record(found, models, seconds):
-    record = {name: np.concatenate(parts) for name, parts in found.items()}
-    for j, state in enumerate(models):
-        record.update({f"model/{j}/{name}": array for name, array in state.items()})
-    return {**record, "seconds": np.float64(seconds)}
-
-
-def _train_some(trainer, measurements, data, member, owner, seeds, keep_models):
-    """Yield (block, array name, array) of encoders trained at once; (block, None, weights) too."""
-    k, n = member.shape
-    observers = {id(m): o for m in measurements if (o := m.observer(k, n)) is not None}
-    at = sorted({f for m in measurements for f in m.at} | {1.0})
-    stages = {}
-    for fraction, fitted in trainer.fit_many(
-        data, member, seeds, at=at, observers=list(observers.values())
-    ):
-        for block in dict.fromkeys(owner.tolist()):
-            mine = np.flatnonzero(owner == block)
-            models, seed = [fitted[j] for j in mine], seeds[mine[0]]
-            for m in measurements:
-                if fraction in m.at:
-                    arrays = m(models, data, member[mine], seed, observers.get(id(m)))
-                    stages.setdefault((block, id(m)), []).append(arrays)
-            if keep_models and fraction == 1.0:
-                for model in models:
-                    yield block, None, model.state()
-    for block in dict.fromkeys(owner.tolist()):
-        named = set()
-        for m in measurements:
-            for name in stages[block, id(m)][0]:
-                if name in named:
-                    raise ValueError(f"two measurements name their array {name!r}: rename one.")
-                named.add(name)
-                arrays = [s[name] for s in stages[block, id(m)]]
-                yield block, name, arrays[0] if len(m.at) == 1 else np.stack(arrays, axis=1)
 
 
 def _assemble(plan, records, config, keep_models):

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
+import torch
+from sklearn.utils.validation import check_is_fitted
 
+from ._compat import check_flag, shown
 from .augmentations import build_augmentation
 from .augmentations.views import Views
 from .data import as_data
 from .designs import Explicit
+from .encoder import SSLEncoder
 from .estimates import configured
 from .measurements import Alignment
 from .pool import run
@@ -27,11 +32,11 @@ def memorization_scores(in_encoders, out_encoders, X, *, augmentation="auto", di
 
     Parameters
     ----------
-    in_encoders : callable or sequence of callables
+    in_encoders : callable, SSLEncoder, or sequence of them
         The f: trained on all rows of X. Each maps a float32 tensor of views (b, *shape) on the CPU
         to embeddings (b, d), as a torch module in eval mode does; a module is put into eval mode
-        and back.
-    out_encoders : callable or sequence of callables
+        and back. A fitted `SSLEncoder` reads the columns of a table standardised as in its fit.
+    out_encoders : callable, SSLEncoder, or sequence of them
         The g: trained on no row of X. As many as `in_encoders`: f and g number k are a pair, a
         block that reads the same views (they may share initialisation and their other training
         rows). Otherwise all encoders are taken as independent.
@@ -69,8 +74,8 @@ def memorization_scores(in_encoders, out_encoders, X, *, augmentation="auto", di
     Raises
     ------
     TypeError, ValueError
-        A side is empty or not callable, an encoder returns anything but finite embeddings (b, d),
-        or a parameter is wrong or does not suit X.
+        A side is empty or not callable; an encoder returns anything but finite embeddings (b, d),
+        draws, or embeds a row differently beside others; or a parameter is wrong or does not suit X.
 
     See Also
     --------
@@ -84,10 +89,12 @@ def memorization_scores(in_encoders, out_encoders, X, *, augmentation="auto", di
     >>> memorization_scores(f, g, torch.randn(20, 4)).score.shape
     (20,)
     """
+    check_flag("verbose", verbose, levels=True)
     inside, outside = _listed("in_encoders", in_encoders), _listed("out_encoders", out_encoders)
     data = as_data(
         X, channels=channels, image_shape=image_shape, unit_range=isinstance(augmentation, str)
     )
+    inside, outside = ([(n, _reading(e, data.layout)) for n, e in s] for s in (inside, outside))
     augmentation = build_augmentation(augmentation, data)
     Views(augmentation).check(data)
     measure = Alignment(augmentation, distance, n_views, anchor)
@@ -104,20 +111,63 @@ def memorization_scores(in_encoders, out_encoders, X, *, augmentation="auto", di
         len(data), len(encoders), entropy_of(random_state)
     )
     plan = replace(plan, design="prefit")
-    trainer = PrefitTrainer(encoders, plan)
+    names, encoders = zip(*encoders, strict=True)
+    trainer = PrefitTrainer(encoders, plan, names)
     trainer.check(data)
     return MemorizationResult(run(plan, trainer, [measure], data, verbose=verbose), estimate)
 
 
 def _listed(name, encoders):
-    """A callable or a sequence of them, as a list."""
-    encoders = [encoders] if callable(encoders) else list(encoders)
+    """An encoder or a sequence of them, as (name, encoder); anything else is a TypeError."""
+    if _reads(encoders) and not isinstance(encoders, torch.nn.ModuleList):
+        encoders = [encoders]
+    elif isinstance(encoders, (str, bytes, Mapping)) or not np.iterable(encoders):
+        hint = f": pass list({name}.values())" if isinstance(encoders, Mapping) else ""
+        raise TypeError(
+            f"{name} must be callables that map a batch of views to embeddings, "
+            f"got {shown(encoders)}{hint}."
+        )
+    encoders = list(encoders)
     if not encoders:
         raise ValueError(f"{name} is empty: at least one encoder is needed on each side.")
     for encoder in encoders:
-        if not callable(encoder):
+        if not _reads(encoder):
             raise TypeError(
                 f"{name} must be callables that map a batch of views to embeddings, "
-                f"got {encoder!r}."
+                f"got {shown(encoder)}{_mend(encoder)}."
             )
-    return encoders
+    return [(f"{name}[{i}] ({type(e).__name__})", e) for i, e in enumerate(encoders)]
+
+
+def _reads(encoder):
+    if isinstance(encoder, (torch.nn.ModuleList, torch.nn.ModuleDict, type)):
+        return isinstance(encoder, torch.nn.ModuleList)
+    return callable(encoder) or isinstance(encoder, SSLEncoder)
+
+
+def _mend(encoder):
+    if isinstance(encoder, type):
+        return ": pass an object of that class"
+    if hasattr(encoder, "encoder_"):
+        return ": pass its encoder_"
+    if hasattr(encoder, "transform"):
+        return ": wrap it, lambda x: encoder.transform(x.flatten(1).numpy())"
+    return ""
+
+
+def _reading(encoder, layout):
+    """The encoder as a callable of views whose table columns are standardised by `layout`."""
+    if not isinstance(encoder, SSLEncoder):
+        return encoder
+    check_is_fitted(encoder)
+    own = encoder.layout_
+    if own.shape != layout.shape:
+        raise ValueError(
+            f"an SSLEncoder was fitted on rows of shape {own.shape}, but X has rows of shape "
+            f"{layout.shape}."
+        )
+    if own.center is None:
+        return lambda x: encoder.model_.embed(x, encoder.layer)
+    factor = torch.from_numpy((layout.scale / own.scale).astype(np.float32))
+    shift = torch.from_numpy(((layout.center - own.center) / own.scale).astype(np.float32))
+    return lambda x: encoder.model_.embed(x * factor + shift, encoder.layer)

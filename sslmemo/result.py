@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import functools
-import json
-import os
+from dataclasses import replace
 
 import numpy as np
 
-from .estimates import get_estimate
+from .estimates import ESTIMATES, get_estimate
 from .estimates.nulls import noise_band, null_scores
 from .estimates.posterior import posterior
 from .estimates.reliability import reliability, spearman_reliability
 from .estimates.significance import one_sided_p, q_values
 from .merge import merge_runs
-from .plans import Plan
-from .pool import Run
-from .store import read_record, write_record
+from .persistence import read, write
 from .table import ScoreTable
 from .wording import methods_text, summary
 
@@ -361,6 +358,10 @@ class MemorizationResult:
             return NotImplemented
         return MemorizationResult(merge_runs(self.run, other.run), self.estimate)
 
+    def __radd__(self, other):
+        """Let `sum` begin with its 0."""
+        return self if isinstance(other, int) and other == 0 else NotImplemented
+
     def save(self, path):
         """Write run and estimate to one checksummed file, without pickle; encoders are left out.
 
@@ -373,23 +374,16 @@ class MemorizationResult:
         ------
         ValueError
             The estimate is not one of `sslmemo.estimates`, or `path` is a folder.
+        FileNotFoundError
+            The folder of `path` does not exist.
         """
-        if os.path.isdir(path):
-            raise ValueError(f"path={str(path)!r} is a folder: name a file in it.")
-        plan, run = self.run.plan, self.run
-        arrays = {f"values/{k}": v for k, v in run.values.items()}
-        for name in ("member", "block", "seed", "contrast", "roles", "groups"):
-            if getattr(plan, name) is not None:
-                arrays[f"plan/{name}"] = getattr(plan, name)
-        arrays["seconds"] = run.seconds
-        meta = {
-            "design": plan.design,
-            "config": run.config,
-            "failures": {str(k): v for k, v in run.failures.items()},
-            "estimate": [_estimate_name(self.estimate), self.estimate.get_params()],
-        }
-        arrays["meta"] = np.array(json.dumps(meta))
-        write_record(path, "result", arrays)
+        if type(self.estimate) not in ESTIMATES.values():
+            raise ValueError(
+                f"a result of the foreign estimate {type(self.estimate).__name__} can't be saved: "
+                "save MemorizationResult(result.run) and estimate again after loading."
+            )
+        content = {"run": replace(self.run, models=None), "estimate": self.estimate}
+        write(path, "MemorizationResult", content)
 
     @classmethod
     def load(cls, path):
@@ -412,30 +406,5 @@ class MemorizationResult:
         ValueError
             The file is no result, or was torn or altered.
         """
-        if not os.path.exists(path):
-            raise FileNotFoundError(f"path={str(path)!r} does not exist.")
-        arrays = read_record(path, "result")
-        if arrays is None:
-            raise ValueError(f"{path} is no saved result, or it was torn or altered.")
-        meta = json.loads(str(arrays["meta"]))
-        plan = Plan(
-            **{k.split("/")[1]: v for k, v in arrays.items() if k.startswith("plan/")},
-            design=meta["design"],
-        )
-        values = {k.split("/", 1)[1]: v for k, v in arrays.items() if k.startswith("values/")}
-        failures = {int(k): v for k, v in meta["failures"].items()}
-        name, parameters = meta["estimate"]
-        run = Run(plan, values, meta["config"], arrays["seconds"], failures)
-        return cls(run, get_estimate(name).set_params(**parameters))
-
-
-def _estimate_name(estimate):
-    from .estimates import ESTIMATES
-
-    for name, kind in ESTIMATES.items():
-        if type(estimate) is kind:
-            return name
-    raise ValueError(
-        f"a result of the foreign estimate {type(estimate).__name__} can't be saved: save "
-        "MemorizationResult(result.run) and estimate again after loading."
-    )
+        content = read(path, "MemorizationResult")
+        return cls(content["run"], content["estimate"])

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from registry_pairs import PAIRS
 
 from sslmemo.augmentations import build_augmentation
 from sslmemo.data import as_data
-from sslmemo.encoders import ENCODERS
-from sslmemo.methods import METHODS, get_method
+from sslmemo.methods import get_method
 from sslmemo.training.ssl import SSLTrainer
 from sslmemo.training.stacked import StackedTrainer
 
@@ -53,8 +53,7 @@ def member():
     return np.random.default_rng(0).random((3, 60)).argsort(1) < 30
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("encoder", ENCODERS)
+@pytest.mark.parametrize(("method", "encoder"), PAIRS)
 def test_stacked_equals_one_at_a_time(data, member, method, encoder):
     seeds = [5, 5, 9]
     single = trainer_of(Doubled, data, method, encoder)
@@ -127,3 +126,20 @@ def test_a_divergence_names_its_seed(data, member):
     trainer = trainer_of(StackedTrainer, data, "simclr", "mlp", limit=3, learning_rate=1e30)
     with pytest.raises(TrainingError, match=r"seed \d diverged"):
         list(trainer.fit_many(data, member, [1, 2, 3]))
+
+
+def test_compiled_training_is_the_same_and_a_compiler_that_fails_is_no_harm(data, member):
+    plain = trainer_of(DoubledStack, data, "simclr", "mlp", limit=3, steps=4)
+    compiled = trainer_of(
+        DoubledStack, data, "simclr", "mlp", limit=3, steps=4, compile="aot_eager"
+    )
+    absent = trainer_of(DoubledStack, data, "simclr", "mlp", limit=3, steps=4, compile="absent")
+    expected = next(plain.fit_many(data, member, [1, 2, 3]))[1]
+    found = [next(compiled.fit_many(data, member, [1, 2, 3]))[1]]
+    with pytest.warns(UserWarning, match="goes on uncompiled"):
+        found.append(next(absent.fit_many(data, member, [1, 2, 3]))[1])
+    for models in found:
+        for a, b in zip(expected, models, strict=True):
+            a, b = a.state(), b.state()
+            for name in a:
+                np.testing.assert_allclose(b[name], a[name], rtol=0, atol=1e-8, err_msg=name)

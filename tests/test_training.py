@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from registry_pairs import PAIRS
 
 from sslmemo.augmentations import build_augmentation
 from sslmemo.data import as_data
-from sslmemo.encoders import ENCODERS, build_encoder, check_encoder, output_dim
-from sslmemo.methods import METHODS
+from sslmemo.encoders import build_encoder, check_encoder, output_dim
 from sslmemo.protocols import Measurement, Model, Trainer, TrainingError
 from sslmemo.training.precision import autocast, resolve_device, resolve_precision
 from sslmemo.training.recipe import make_trainer
@@ -35,8 +35,7 @@ def same(a, b):
     return all(np.array_equal(a[k], b[k]) for k in a)
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("encoder", ENCODERS)
+@pytest.mark.parametrize(("method", "encoder"), PAIRS)
 def test_every_method_trains_every_encoder_deterministically(data, method, encoder):
     trainer = trainer_of(data, 20, method=method, encoder=encoder, batch_size=16)
     member = np.arange(120) < 20

@@ -9,7 +9,7 @@ import copy
 
 import torch
 
-from .._compat import named
+from .._compat import named, shown
 from .tabular import FeatureCorruption
 
 __all__ = ["AUGMENTATIONS", "FeatureCorruption", "auto_augmentation", "build_augmentation"]
@@ -41,6 +41,11 @@ def build_augmentation(augmentation, data):
     -------
     callable
         (b, *shape) -> (b, *shape), drawing from torch's global generator.
+
+    Raises
+    ------
+    TypeError, ValueError
+        It is no callable, a class, an unknown name, or one that doesn't suit the data.
     """
     if isinstance(augmentation, str):
         name = auto_augmentation(data.shape) if augmentation == "auto" else augmentation
@@ -58,10 +63,11 @@ def build_augmentation(augmentation, data):
             from .image import image_preset
 
             return image_preset(name, data.shape)
-    if not callable(augmentation):
+    if not callable(augmentation) or isinstance(augmentation, type):
+        kind = f"the class {augmentation.__name__}: call it" if callable(augmentation) else ""
         raise TypeError(
             f"augmentation must be one of {', '.join(AUGMENTATIONS)} or a module that maps a batch "
-            f"to a batch of views, got {augmentation!r}."
+            f"to a batch of views, got {kind or shown(augmentation)}."
         )
     if hasattr(augmentation, "fit_reference"):
         augmentation = copy.deepcopy(augmentation)
@@ -70,10 +76,18 @@ def build_augmentation(augmentation, data):
 
 
 def check_augmentation(augmentation, x):
-    """Try an augmentation on a small batch; a changed shape or a NaN is a ValueError."""
-    views = augmentation(x.clone())
-    if not isinstance(views, torch.Tensor):
-        raise ValueError(f"augmentation returned a {type(views).__name__}, not a tensor.")
+    """Try an augmentation on a small batch and return the views; what is no view is a ValueError."""
+    try:
+        views = augmentation(x.clone())
+    except Exception as error:  # whatever foreign code raises
+        raise ValueError(
+            f"augmentation {_name(augmentation)} failed on a float32 tensor of shape "
+            f"{tuple(x.shape)} ({type(error).__name__}: {error}): it must map a batch to a batch of "
+            "views."
+        ) from error
+    if not isinstance(views, torch.Tensor) or not views.is_floating_point():
+        kind = f"{views.dtype} tensor" if isinstance(views, torch.Tensor) else type(views).__name__
+        raise ValueError(f"augmentation returned a {kind}, not a tensor of floats.")
     if len(views) != len(x):
         raise ValueError(
             f"augmentation changed the batch size: {len(x)} samples in, {len(views)} views out."
@@ -85,3 +99,8 @@ def check_augmentation(augmentation, x):
         )
     if not torch.isfinite(views).all():
         raise ValueError("augmentation returned NaN or infinite values.")
+    return views
+
+
+def _name(thing):
+    return getattr(thing, "__name__", type(thing).__name__)

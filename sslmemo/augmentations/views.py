@@ -7,6 +7,7 @@ import math
 import numpy as np
 import torch
 
+from .._compat import draws_undone
 from ..randomness import derive_seed, seeded
 from . import check_augmentation
 
@@ -26,16 +27,41 @@ class Views:
         self.augmentation = augmentation
 
     def check(self, data):
-        """Try the augmentation on a few rows before any training."""
-        with seeded(0), torch.no_grad():
-            check_augmentation(self.augmentation, data.rows(np.arange(min(4, len(data)))))
+        """Try the augmentation on a few rows before any training.
+
+        Raises
+        ------
+        ValueError
+            It fails, returns no views, draws from another generator than torch's global one, or
+            draws once for a whole batch.
+        """
+        x = data.rows(np.arange(8) % len(data))
+        x = torch.cat([x, x])  # two views of each row
+        with draws_undone():
+            drawn = [self._try(x, seed) for seed in (0, 0, 1, 2, 3)]
+        if not torch.allclose(drawn[0], drawn[1], rtol=1e-4, atol=1e-5):
+            raise ValueError(
+                "augmentation gives other views under the same seed: all its randomness must come "
+                "from torch's global generator (torch.rand and the like), not from NumPy, random "
+                "or a generator of its own."
+            )
+        varies = any(not torch.equal(drawn[0], other) for other in drawn[2:])
+        if varies and all(torch.equal(*views.chunk(2)) for views in drawn):
+            raise ValueError(
+                "augmentation draws once for a whole batch, so that all views of a row are equal: "
+                "draw for every sample, as modules of kornia do with same_on_batch=False."
+            )
+
+    def _try(self, x, seed):
+        with seeded(seed), torch.no_grad():
+            return check_augmentation(self.augmentation, x)
 
     def draw(self, x, n_views, seed):
         """Views of a batch in one call: (b, *shape) -> (n_views, b, *shape)."""
-        repeated = x.repeat(n_views, *[1] * (x.ndim - 1))
+        repeated = x.repeat(int(n_views), *[1] * (x.ndim - 1))
         with seeded(seed, x.device), torch.no_grad():
             views = self.augmentation(repeated)
-        return views.detach().reshape(n_views, *x.shape)
+        return views.detach().to(x.dtype).reshape(int(n_views), *x.shape)
 
     def of_rows(self, data, n_views, seed, device="cpu"):
         """Views of all rows of a pool's data, in chunks of a size that only the shape decides.
@@ -45,7 +71,7 @@ class Views:
         (ndarray of int, tensor of shape (n_views, b, *shape))
             Positions of the chunk's rows, and their views.
         """
-        size = int(np.clip(2**21 // (n_views * math.prod(data.shape)), 1, 256))
+        size = int(np.clip(2**21 // (int(n_views) * math.prod(data.shape)), 1, 256))
         for chunk, index in enumerate(data.chunks(size)):
             x = data.rows(index, device)
             yield index, self.draw(x, n_views, derive_seed(seed, "views", chunk))

@@ -12,7 +12,7 @@ from scipy import stats
 from ..randomness import generator
 from .blocks import check_level, mean_or_nan
 
-__all__ = ["Interval", "blocks_for", "reliability", "spearman_reliability"]
+__all__ = ["Interval", "block_covariance", "blocks_for", "reliability", "spearman_reliability"]
 
 MOST_SPLITS = 200
 
@@ -60,7 +60,7 @@ def reliability(blocks, level=0.95):
         fewer than three blocks.
     """
     check_level(level)
-    covariance = _block_covariance(blocks)
+    covariance = _usable_covariance(blocks)
     n_blocks = len(covariance)
     if n_blocks < 2:
         return Interval(np.nan, np.nan, np.nan, level)
@@ -108,7 +108,7 @@ def blocks_for(target, blocks, level=0.95):
     if not 0 < target < 1:
         raise ValueError(f"target must lie strictly between 0 and 1, got {target!r}.")
     pilot = reliability(blocks, level)
-    n_blocks = len(_block_covariance(blocks))
+    n_blocks = len(_usable_covariance(blocks))
 
     def needed(r):
         # the odds r / (1 - r) of a reliability grow in proportion to the blocks (Spearman-Brown)
@@ -173,16 +173,33 @@ def _usable(blocks):
     return blocks[known.any(1)][:, known.any(0)]
 
 
-def _block_covariance(blocks):
-    """Covariance over rows of every two blocks, over the rows that both know: (K, K)."""
-    blocks = _usable(blocks)
-    if min(blocks.shape) < 2:
-        return np.zeros((0, 0))
+def block_covariance(a, b=None):
+    """Covariance over rows of every block of one fit with every block of another, or of its own.
+
+    Parameters
+    ----------
+    a, b : ndarray of float, shape (n_blocks, n_samples)
+        NaN where a block has no value for a row.
+
+    Returns
+    -------
+    ndarray of float, shape (n_blocks, n_blocks)
+        Each over the rows that both blocks know, centred by each block's own mean, n - 1 below.
+    """
+    (left, known_left), (right, known_right) = _centred(a), _centred(a if b is None else b)
+    count = known_left.astype(float) @ known_right.T.astype(float)
+    return left @ right.T / np.maximum(count - 1, 1)
+
+
+def _centred(blocks):
+    blocks = np.asarray(blocks, dtype=float)
     known = np.isfinite(blocks)
-    mean = mean_or_nan(blocks.T)[:, None]
-    centred = np.where(known, blocks - mean, 0.0)
-    count = known.astype(float) @ known.T.astype(float)
-    return centred @ centred.T / np.maximum(count - 1, 1)
+    return np.where(known, blocks - mean_or_nan(blocks.T)[:, None], 0.0), known
+
+
+def _usable_covariance(blocks):
+    blocks = _usable(blocks)
+    return block_covariance(blocks) if min(blocks.shape) >= 2 else np.zeros((0, 0))
 
 
 def _signal_and_noise(covariance):

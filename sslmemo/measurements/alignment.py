@@ -10,7 +10,7 @@ import torch
 from .._compat import check_in_range
 from ..augmentations.views import Views
 from ..distances import check_distance, get_distance
-from ..store import describe
+from ..identity import describe
 
 __all__ = ["Alignment"]
 

@@ -2,9 +2,39 @@
 
 from __future__ import annotations
 
+import functools
+
+import torch
 from sklearn.base import BaseEstimator
 
-__all__ = ["Method"]
+__all__ = ["Method", "full_precision"]
+
+
+def full_precision(loss):
+    """Decorate a loss so that it computes in float32 or, on float64 tensors, in float64.
+
+    bfloat16 and float16 tensors come in as float32, and autocast, which would send matrix products
+    back to half precision, is off inside.
+
+    Parameters
+    ----------
+    loss : callable
+        Of tensors, the first among them, and numbers; positional arguments only.
+
+    Returns
+    -------
+    callable
+        The same function of the same arguments.
+    """
+
+    @functools.wraps(loss)
+    def computed(*args):
+        half = (torch.bfloat16, torch.float16)
+        args = [a.float() if isinstance(a, torch.Tensor) and a.dtype in half else a for a in args]
+        with torch.autocast(args[0].device.type, enabled=False):
+            return loss(*args)
+
+    return computed
 
 
 class Method(BaseEstimator):
@@ -37,7 +67,7 @@ class Method(BaseEstimator):
         """
         raise NotImplementedError
 
-    def draws(self, generator, batch):
+    def draws(self, generator, batch, shape):
         """Draw all randomness of a step beside the views.
 
         Parameters
@@ -46,6 +76,8 @@ class Method(BaseEstimator):
             Seeded for the step, on the device of the training.
         batch : int
             Samples in the step.
+        shape : tuple of int
+            Shape of one sample.
 
         Returns
         -------
@@ -56,6 +88,9 @@ class Method(BaseEstimator):
 
     def after_step(self, parameters, buffers, progress):
         """Change parameters or buffers in place after an optimizer step; nothing by default.
+
+        Called without gradients. Tensors may be those of one encoder or of a whole stack, with one more
+        axis in front, so only changes that treat every element alike are safe.
 
         Parameters
         ----------

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .base import Method
+from .base import Method, full_precision
 
 __all__ = ["SimCLR", "nt_xent"]
 
@@ -65,10 +65,11 @@ class _SimCLR(nn.Module):
 
     def forward(self, views, draws, progress):  # views: (2, b, ...)
         h = self.encoder(views.flatten(0, 1))  # (2b, d), both views in one batch
-        per_row = nt_xent(self.projector(h).float(), self.temperature)
+        per_row = nt_xent(self.projector(h), self.temperature)
         return per_row.mean(), per_row, h.unflatten(0, views.shape[:2])
 
 
+@full_precision
 def nt_xent(z, temperature):
     """Normalised temperature-scaled cross entropy of each sample (equation 1 of the paper).
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from .._compat import shown
+from ..result import MemorizationResult
 from ..wording import estimand
 
 MAX_GROUPS = 20  # more are no longer told apart in one figure
@@ -26,6 +28,12 @@ def result_of(estimator):
     """The result of a fitted estimator."""
     from sklearn.utils.validation import check_is_fitted
 
+    if isinstance(estimator, MemorizationResult):
+        raise TypeError("from_estimator got a MemorizationResult: call from_result.")
+    if isinstance(estimator, type) or not hasattr(estimator, "fit"):
+        raise TypeError(
+            f"estimator must be a fitted MemorizationEstimator, got {shown(estimator)}."
+        )
     check_is_fitted(estimator)
     if not hasattr(estimator, "result_"):
         raise TypeError(
@@ -35,14 +43,33 @@ def result_of(estimator):
     return estimator.result_
 
 
+def check_result(result):
+    """Refuse what is no result, with the mend."""
+    if not isinstance(result, MemorizationResult):
+        hint = " Call from_estimator." if hasattr(result, "fit") else ""
+        raise TypeError(f"result must be a MemorizationResult, got {shown(result)}.{hint}")
+    return result
+
+
 def check_labels(y, n):
-    """Labels as an array (n,); at most a column is flattened."""
-    y = np.asarray(y)
-    if y.ndim == 2 and y.shape[1] == 1:
-        y = y[:, 0]
-    if y.shape != (n,):
-        raise ValueError(f"y must have one label for each of the {n} rows, got shape {y.shape}.")
-    return y
+    """Labels as an array (n,), which can be sorted; at most a column is flattened."""
+    try:
+        labels = np.asarray(y)
+    except Exception as error:  # ragged, or a foreign __array__
+        raise ValueError(f"y can't be read as an array ({error}): {shown(y)}.") from error
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.shape != (n,):
+        raise ValueError(
+            f"y must have one label for each of the {n} rows, got shape {labels.shape}."
+        )
+    try:
+        np.unique(labels)
+    except TypeError as error:
+        raise TypeError(
+            f"y mixes labels that can't be sorted ({error}): make them all strings."
+        ) from error
+    return labels
 
 
 def describe(result):

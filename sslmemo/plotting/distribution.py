@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .._compat import named, shown
 from ..designs import ROLES
 from ._common import (
     BAND,
@@ -17,6 +18,7 @@ from ._common import (
     VERMILLION,
     bare,
     check_labels,
+    check_result,
     describe,
     pyplot,
     result_of,
@@ -145,7 +147,7 @@ class ScoreDistributionDisplay:
             are not as many as panels.
         """
         _check_kind(kind)
-        rows = np.flatnonzero(np.isfinite(result.score))
+        rows = np.flatnonzero(np.isfinite(check_result(result).score))
         if not len(rows):
             raise ValueError("no row has a score: nothing can be drawn.")
         rows = rows[np.argsort(result.score[rows], kind="stable")]
@@ -192,6 +194,9 @@ class ScoreDistributionDisplay:
             figure.suptitle(self._heading(len(panels)), fontsize=10, color=INK)
         else:
             axes = np.atleast_1d(np.asarray(ax, dtype=object)).ravel()
+            for panel in axes:
+                if not hasattr(panel, "axhspan"):
+                    raise TypeError(f"ax must be matplotlib Axes, got {shown(panel)}.")
             if len(axes) != len(panels):
                 raise ValueError(
                     f"kind={kind!r} draws {len(panels)} panel(s), but ax holds {len(axes)}: pass "
@@ -295,8 +300,7 @@ class ScoreDistributionDisplay:
 
 
 def _check_kind(kind):
-    if kind not in KINDS:
-        raise ValueError(f"kind={kind!r} is unknown. Known: {', '.join(map(repr, KINDS))}.")
+    named(kind, dict.fromkeys(KINDS), "kind")
 
 
 def _groups(y, roles, rows, n):

@@ -7,9 +7,20 @@ import numbers
 
 import numpy as np
 
-from .._compat import check_in_range
+from .._compat import Items, as_source, check_in_range
+from .._compat import shown as in_words
 from ..data import as_data
-from ._common import HAIRLINE, INK, MAX_GROUPS, MUTED, check_labels, describe, pyplot, result_of
+from ._common import (
+    HAIRLINE,
+    INK,
+    MAX_GROUPS,
+    MUTED,
+    check_labels,
+    check_result,
+    describe,
+    pyplot,
+    result_of,
+)
 
 __all__ = ["MemorizationRankingDisplay"]
 
@@ -130,8 +141,8 @@ class MemorizationRankingDisplay:
         if not layout.is_image:
             raise ValueError(_no_image(layout.shape))
 
-        def read(rows):
-            data = _data(X, rows, estimator.channels, estimator.image_shape, layout)
+        def read(source, rows):
+            data = _data(source, rows, estimator.channels, estimator.image_shape, layout)
             _check_same_rows(estimator, data, rows)
             return data
 
@@ -175,23 +186,26 @@ class MemorizationRankingDisplay:
         ValueError
             X are no images or not as many as scores; y or `classes` don't fit.
         """
-        display = cls._of(
-            result, X, y, classes, k, lambda rows: _data(X, rows, channels, image_shape)
-        )
+
+        def read(source, rows):
+            return _data(source, rows, channels, image_shape)
+
+        display = cls._of(result, X, y, classes, k, read)
         return display.plot(ax=ax, cmap=cmap)
 
     @classmethod
     def _of(cls, result, X, y, classes, k, read):
         check_in_range("k", k, numbers.Integral, 1)
-        if len(X) != len(result):
-            raise ValueError(f"X has {len(X)} rows, but the result scores {len(result)} rows.")
+        source = as_source(X)
+        if len(source) != len(check_result(result)):
+            raise ValueError(f"X has {len(source)} rows, but the result scores {len(result)} rows.")
         classes, members = _bands(result.score, y, classes)
         ends = [_ends(rows, result.score, k) for rows in members]
         rows = np.concatenate([np.concatenate(e) for e in ends])
         estimand, trust = describe(result)
         known = bool(np.isfinite(result.standard_error[rows]).any())
         return cls(
-            images=_pictures(read(rows)),
+            images=_pictures(read(source, rows)),
             rows=rows,
             scores=result.score[rows],
             standard_errors=result.standard_error[rows],
@@ -230,6 +244,8 @@ class MemorizationRankingDisplay:
         two_lines = any(error for _, error in texts)
         if ax is None:
             size = float(np.clip(8.6 / width, 0.5, 0.8)) * 72  # of a thumbnail, in points
+        elif not hasattr(ax, "get_window_extent") or not hasattr(ax, "imshow"):
+            raise TypeError(f"ax must be matplotlib Axes, got {in_words(ax)}.")
         else:
             box = ax.get_window_extent().size / ax.figure.dpi * 72
             size = min(box[0] / width, box[1] / (n_bands * (ratio + 0.7)))
@@ -333,11 +349,10 @@ def _ends(rows, score, k):
     return order[:k], order[-k:]
 
 
-def _data(X, rows, channels, image_shape, layout=None):
+def _data(source, rows, channels, image_shape, layout=None):
     """The rows `rows` of X, and no others, as checked images."""
-    part = _take(X, rows)
     data = as_data(
-        part, reset=False, layout=layout, channels=channels, image_shape=image_shape,
+        _take(source, rows), reset=False, layout=layout, channels=channels, image_shape=image_shape,
         unit_range=False,
     )  # fmt: skip
     if not data.layout.is_image:
@@ -350,14 +365,10 @@ def _data(X, rows, channels, image_shape, layout=None):
     return data
 
 
-def _take(X, rows):
-    if hasattr(X, "iloc"):
-        return X.iloc[rows].to_numpy()
-    if isinstance(X, np.ndarray) or hasattr(X, "detach"):
-        return X[rows]
-    items = [X[int(i)] for i in rows]
-    items = [i[0] if isinstance(i, tuple) else i for i in items]
-    return np.stack([np.asarray(i) for i in items])
+def _take(source, rows):
+    if isinstance(source, (np.ndarray, Items)):
+        return source[rows]
+    return (source.iloc[rows] if hasattr(source, "iloc") else source[rows.tolist()]).to_numpy()
 
 
 def _no_image(shape):

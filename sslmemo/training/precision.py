@@ -8,20 +8,27 @@ avx512_bf16 alone took twice as long, so other vendors keep float32 there.
 from __future__ import annotations
 
 import contextlib
+import numbers
 from pathlib import Path
 
 import torch
 
+from .._compat import check_choice, check_in_range, shown
+
 __all__ = ["autocast", "limit_jobs", "resolve_device", "resolve_precision"]
+
+MOST_JOBS = 4096
 
 
 def resolve_device(device):
     """Return "cpu", "cuda" (any) or "cuda:i"; a device that is absent is a ValueError."""
+    if not isinstance(device, (str, torch.device)):
+        raise TypeError(f"device must be 'auto', 'cpu', 'cuda' or 'cuda:i', got {shown(device)}.")
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
         wanted = torch.device(device)
-    except (RuntimeError, TypeError) as error:
+    except RuntimeError as error:
         raise ValueError(f"device={device!r} is unknown: use 'auto', 'cpu' or 'cuda'.") from error
     if wanted.type == "cpu":
         return "cpu"
@@ -49,10 +56,9 @@ def has_fast_bf16():
 
 def resolve_precision(precision, device):
     """Return "fp32" or "bf16"."""
+    check_choice("precision", precision, ("auto", "fp32", "bf16"))
     if precision == "auto":
         return "bf16" if device != "cpu" or has_fast_bf16() else "fp32"
-    if precision not in ("fp32", "bf16"):
-        raise ValueError(f"precision must be 'auto', 'fp32' or 'bf16', got {precision!r}.")
     return precision
 
 
@@ -64,7 +70,17 @@ def autocast(precision, device):
 
 
 def limit_jobs(n_jobs, device):
-    """Processes for `n_jobs`: on GPUs one a device at most, never several on one."""
+    """Processes for `n_jobs`: on GPUs one a device at most, never several on one.
+
+    Raises
+    ------
+    TypeError, ValueError
+        `n_jobs` is neither None nor an int other than 0.
+    """
+    if n_jobs is not None:
+        check_in_range("n_jobs", n_jobs, numbers.Integral, high=MOST_JOBS)
+        if n_jobs == 0:
+            raise ValueError("n_jobs must not be 0: None or 1 is one process, -1 all processors.")
     if device == "cpu":
         return n_jobs
     from joblib import effective_n_jobs

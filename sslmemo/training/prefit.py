@@ -7,7 +7,9 @@ import contextlib
 import numpy as np
 import torch
 
-from ..store import describe
+from .._compat import draws_undone, shown
+from ..identity import describe
+from ..randomness import seeded
 from .model import evaluating
 
 __all__ = ["PrefitTrainer"]
@@ -22,9 +24,12 @@ class PrefitTrainer:
         (b, *shape) -> (b, d), one for each encoder of `plan`.
     plan : Plan
         Whose seeds tell which block is asked for.
+    names : list of str, default=None
+        What each encoder is called in errors.
     """
 
-    def __init__(self, encoders, plan):
+    def __init__(self, encoders, plan, names=None):
+        self._named = list(zip(encoders, names or map(_name, encoders)))
         self._by_seed = {
             plan.seed_of(b): [encoders[t] for t in plan.encoders_of(b)] for b in plan.blocks
         }
@@ -38,15 +43,18 @@ class PrefitTrainer:
         return max(map(len, self._by_seed.values()))
 
     def check(self, data):
-        """Try every encoder on two rows."""
-        x = data.rows(np.arange(2))
-        for encoder in (e for block in self._by_seed.values() for e in block):
-            z = _Prefit(encoder).embed(x)
-            if z.ndim != 2 or len(z) != len(x) or not torch.isfinite(z).all():
-                raise ValueError(
-                    f"encoder {type(encoder).__name__} returned shape {tuple(z.shape)} for "
-                    f"{len(x)} rows of shape {data.shape}: finite embeddings (b, d) are needed."
-                )
+        """Try every encoder on a few rows.
+
+        Raises
+        ------
+        ValueError
+            One fails, returns anything but finite embeddings (b, d), draws random numbers, or lets
+            the rows of a batch change each other's embeddings.
+        """
+        x = data.rows(np.arange(4) % len(data))
+        with draws_undone():
+            for encoder, name in self._named:
+                _try(_Prefit(encoder), name, x)
 
     def fit_many(self, data, member, seeds, *, at=(1.0,), observers=()):
         """The encoders of a block, see `sslmemo.protocols.Trainer`."""
@@ -59,11 +67,55 @@ class _Prefit:
     def __init__(self, encoder):
         self.encoder = encoder
 
-    def embed(self, x, layer="encoder"):
+    def embed(self, x, layer="encoder", seed=0):
         module = isinstance(self.encoder, torch.nn.Module)
-        with evaluating(self.encoder) if module else contextlib.nullcontext(), torch.no_grad():
-            z = self.encoder(x)
-        return torch.as_tensor(z).float()
+        with (
+            seeded(seed),  # the caller's generator stays as it is, whatever the encoder draws
+            evaluating(self.encoder) if module else contextlib.nullcontext(),
+            torch.no_grad(),
+        ):
+            z = self.encoder(x.clone())  # one that works in place must not change what others read
+        if not isinstance(z, torch.Tensor):
+            if not hasattr(z, "__array__"):
+                raise TypeError(f"it returned a {type(z).__name__}, not a tensor: {shown(z)}")
+            z = torch.from_numpy(np.array(z))
+        if z.is_complex():
+            raise TypeError(f"it returned {z.dtype}")
+        return z.to(x.device).float()
 
     def state(self):
         return {}
+
+
+def _name(encoder):
+    return f"encoder {type(encoder).__name__}"
+
+
+def _try(model, name, x):
+    """Refuse an encoder whose embeddings of x (4, ...) are no function of each row alone."""
+    try:
+        z = model.embed(x)
+        again = model.embed(x, seed=1)
+        alone = model.embed(x[:2])
+    except Exception as error:  # whatever foreign code raises
+        raise ValueError(
+            f"{name} failed on views of shape {tuple(x.shape)}, float32 on the CPU "
+            f"({type(error).__name__}: {error}): it must return finite embeddings (b, d), one tensor. "
+            "Wrap one that returns more: lambda x: encoder(x)[0]."
+        ) from error
+    if z.ndim != 2 or len(z) != len(x) or not z.shape[1] or not torch.isfinite(z).all():
+        raise ValueError(
+            f"{name} returned shape {tuple(z.shape)} for {len(x)} rows of shape "
+            f"{tuple(x.shape[1:])}: finite embeddings (b, d) are needed."
+        )
+    size = 0.05 * z.norm(dim=1).mean()
+    if (again - z).norm(dim=1).max() > size:
+        raise ValueError(
+            f"{name} gives other embeddings of the same views when it is called again: "
+            "put its modules into eval mode (dropout draws otherwise)."
+        )
+    if alone.shape != z[:2].shape or (alone - z[:2]).norm(dim=1).max() > size:
+        raise ValueError(
+            f"{name} embeds a row differently beside other rows: put its modules into "
+            "eval mode (BatchNorm reads the batch otherwise)."
+        )

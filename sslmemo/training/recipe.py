@@ -14,6 +14,8 @@ from .stacked import StackedTrainer
 
 __all__ = ["make_trainer"]
 
+MOST_STEPS = 10**9  # of an encoder: more is a slip, not a training
+
 
 def make_trainer(data, sizes, *, method, encoder, augmentation, epochs, batch_size,
                  learning_rate, device, precision):  # fmt: skip
@@ -38,9 +40,14 @@ def make_trainer(data, sizes, *, method, encoder, augmentation, epochs, batch_si
     TypeError, ValueError
         Naming the parameter, its value and the mend.
     """
-    epochs = check_in_range("epochs", epochs, numbers.Real, 0, open_low=True)
-    check_in_range("learning_rate", learning_rate, numbers.Real, 0, open_low=True)
+    check_in_range("epochs", epochs, numbers.Real, 0, open_low=True, finite=True)
+    check_in_range("learning_rate", learning_rate, numbers.Real, 0, open_low=True, finite=True)
     mean, smallest = sizes
+    if smallest < 2:
+        raise ValueError(
+            "the smallest training set of the plan has 1 row, and a training needs 2: give more rows "
+            "or a design of larger training sets."
+        )
     if batch_size is None:
         batch_size = min(256, smallest)
     else:
@@ -50,6 +57,9 @@ def make_trainer(data, sizes, *, method, encoder, augmentation, epochs, batch_si
                 f"batch_size={batch_size} is larger than the smallest training set of the plan, "
                 f"which has {smallest} rows: lower it, or leave batch_size=None."
             )
+    steps = float(epochs) * mean / int(batch_size)
+    if steps > MOST_STEPS:
+        raise ValueError(f"epochs={epochs!r} makes {steps:.1e} steps an encoder: lower it.")
     check_encoder(encoder)
     device = resolve_device(device)
     kind = SSLTrainer if device == "cpu" else StackedTrainer
@@ -58,7 +68,7 @@ def make_trainer(data, sizes, *, method, encoder, augmentation, epochs, batch_si
         auto_encoder(data.shape) if isinstance(encoder, str) and encoder == "auto" else encoder,
         build_augmentation(augmentation, data),
         data.shape,
-        steps=max(1, round(epochs * mean / batch_size)),
+        steps=max(1, round(steps)),
         batch_size=int(batch_size),
         learning_rate=float(learning_rate),
         device=device,

@@ -14,10 +14,10 @@ import torch
 
 from ..augmentations.views import ViewBank, Views
 from ..encoders import build_encoder, output_dim
+from ..identity import describe
 from ..methods import Method
 from ..protocols import TrainingError
 from ..randomness import derive_seed, generator, seeded
-from ..store import describe
 from .model import TorchModel
 from .precision import autocast
 
@@ -148,7 +148,7 @@ class SSLTrainer:
         if type(self.method).draws is Method.draws:
             return {}
         rng = torch.Generator(self.device).manual_seed(derive_seed(seed, "draws", step) % 2**63)
-        return self.method.draws(rng, batch)
+        return self.method.draws(rng, batch, self.shape)
 
     def _fit_one(self, data, rows, seed, at, which, observers):
         """Train one encoder; yields the module at each fraction of `at`, copied but for the last."""
@@ -166,9 +166,10 @@ class SSLTrainer:
             optimizer.step()
             schedule.step()
             if changes_after_step:
-                self.method.after_step(
-                    dict(module.named_parameters()), dict(module.named_buffers()), progress
-                )
+                with torch.no_grad():
+                    self.method.after_step(
+                        dict(module.named_parameters()), dict(module.named_buffers()), progress
+                    )
             diverged |= ~torch.isfinite(loss.detach())
             for observe in observers:
                 observe(

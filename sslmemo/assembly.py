@@ -1,0 +1,142 @@
+"""From an estimator's parameters and rows to what its pool needs: plan, trainer, measurements."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+
+from .data import RowIndex
+from .designs import Subsample, get_design
+from .measurements import Alignment, Quality
+from .plans import Plan
+from .pool import run_config
+
+__all__ = ["Assembly", "alignment_of", "assemble"]
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """What a pool needs.
+
+    Attributes
+    ----------
+    data : Data
+        The rows.
+    index : RowIndex
+        Finds them again.
+    plan : Plan
+        Who is trained on what.
+    trainer : Trainer
+        Trains the encoders.
+    measurements : list of Measurement
+        What is read from them; alignment first.
+    """
+
+    data: object
+    index: RowIndex
+    plan: Plan
+    trainer: object
+    measurements: list
+
+    def check_same(self, run):
+        """Refuse to add to a run of other rows or of another recipe."""
+        now = run_config(self.plan, self.trainer, self.measurements, self.data)
+        for part, word in (
+            ("data", "X"),
+            ("trainer", "the recipe"),
+            ("measurements", "what is measured"),
+        ):
+            if run.config[part] != now[part]:
+                raise ValueError(
+                    f"warm_start=True, but {word} differs from the earlier fit: use a new "
+                    "estimator, or warm_start=False."
+                )
+
+
+def assemble(estimator, data, groups, entropy):
+    """Draw the plan of an estimator for checked rows, and build trainer and measurements.
+
+    Parameters
+    ----------
+    estimator : MemorizationEstimator
+        Its parameters, already checked.
+    data : Data
+        The rows.
+    groups : array-like of shape (n,) or None
+        Rows of one group are in or out together.
+    entropy : int
+        Of all randomness.
+
+    Returns
+    -------
+    Assembly
+
+    Warns
+    -----
+    UserWarning
+        Rows are copies of others, some can have no score, or there is one block only.
+    """
+    index = RowIndex(data)
+    plan = _draw_plan(estimator, data, index, groups, entropy)
+    trainer = estimator._trainer(data, plan.sizes)
+    alignment = alignment_of(estimator, trainer.views.augmentation, trainer.device)
+    alignment.check()
+    measurements = [alignment, Quality(layer=estimator.layer), *estimator.measurements]
+    return Assembly(data, index, plan, trainer, measurements)
+
+
+def alignment_of(estimator, augmentation, device):
+    """Build the alignment measurement that an estimator's parameters name."""
+    return Alignment(
+        augmentation,
+        estimator.distance,
+        estimator.n_views,
+        estimator.anchor,
+        estimator.layer,
+        device,
+    )
+
+
+def _draw_plan(estimator, data, index, groups, entropy):
+    design = get_design(estimator.design)
+    if groups is None and index.duplicates():
+        said = f"{index.duplicates()} rows of X are copies of others; "
+        if getattr(design, "ties", True):
+            groups = index.copy_of
+            said += "copies are kept in or out together, as one group. Pass groups= to decide."
+        else:
+            said += "a copy on the other side hides what is memorized of a row."
+        warnings.warn(said, stacklevel=4)
+    plan = design.draw(len(data), estimator.n_encoders, entropy, groups)
+    if plan.contrast is None:
+        _check_scored(plan, design)
+    if len(plan.seed) < 2:
+        warnings.warn(
+            f"{plan.n_encoders} encoders are one block of {design.name!r}: the scores have no "
+            "standard error. Two blocks have one, 16 a good one.",
+            stacklevel=4,
+        )
+    return plan
+
+
+def _check_scored(plan, design):
+    """Say which rows can have no score, and how many encoders would do."""
+    lost = int((~plan.member.any(0) | plan.member.all(0)).sum())
+    if not lost:
+        return
+    if lost == plan.n_samples:
+        raise ValueError(
+            f"design={design.name!r}: no row is in some encoders' training sets and out of others', so "
+            "there is nothing to compare. Change the design or the membership."
+        )
+    fraction = design.fraction if isinstance(design, Subsample) else plan.member.mean()
+    worst = max(fraction, 1 - fraction)
+    enough = int(np.ceil(np.log(0.05 / plan.n_samples) / np.log(worst)))
+    warnings.warn(
+        f"{lost} rows are never in or never out of a training set and get NaN: with random subsets "
+        f"of this size {enough} encoders would cover all rows (probability 0.95), balanced "
+        "blocks always do.",
+        stacklevel=5,
+    )
