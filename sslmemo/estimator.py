@@ -21,6 +21,7 @@ from .outside import measure_outside, pseudo_sides, score_outside
 from .persistence import check_target, estimator_of, read, write
 from .pool import Finished, run, stored
 from .probes import LinearProbe
+from .probes.knn import cross_validated
 from .protocols import Measurement
 from .randomness import derive_seed, entropy_of, generator
 from .result import MemorizationResult
@@ -273,6 +274,7 @@ class MemorizationEstimator(ReadsRows):
         self._representation = self.encoder_.represent(data)
         self._n_features_out = self._representation.shape[1]
         self._labels = y
+        result.knn_accuracy = cross_validated(self._representation, y)
         self._index = parts.index
         self._fitted_trainer, self._fitted_alignment = parts.trainer, parts.measurements[0]
         self._earlier = self._finished = None

@@ -39,6 +39,9 @@ class MemorizationResult:
         As given, or the object of the name.
     scores : Scores
         What the estimate says of every row.
+    knn_accuracy : float or None
+        Share of rows, in [0, 1], whose label the nearest representations of `encoder_` give, by
+        5-fold cross-validation of a `KNNProbe`; set by `MemorizationEstimator.fit` with class labels.
 
     Raises
     ------
@@ -71,6 +74,7 @@ class MemorizationResult:
         self.run = run
         self.estimate = get_estimate(estimate)
         self.scores = self.estimate(run.values, run.plan)
+        self.knn_accuracy = None
 
     def __len__(self):
         return self.run.plan.n_samples

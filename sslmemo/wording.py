@@ -41,7 +41,7 @@ def summary(result):
         f"  mean score    {mean:.4g} (standard error {error:.2g}); "
         f"5% to 95% of rows: {low:.4g} to {high:.4g}"
     )
-    lines += _error_lines(result) + _reading(result, p)
+    lines += _error_lines(result) + _quality_line(result) + _collapse(run) + _reading(result, p)
     return "\n".join(lines)
 
 
@@ -97,6 +97,31 @@ def _error_lines(result):
     return lines
 
 
+def _quality_line(result):
+    """Whether the representations are worth anything: low alignment is easy without."""
+    values = result.run.values
+    if "uniformity" not in values:
+        return []
+    rank, even = np.nanmedian(values["effective_rank"]), np.nanmedian(values["uniformity"])
+    line = (
+        f"  quality       effective rank {rank:.3g}, uniformity {even:.3g} (medians over encoders)"
+    )
+    if result.knn_accuracy is not None:
+        line += f"; nearest neighbours of encoder_ give the label of {result.knn_accuracy:.1%}"
+    return [line]
+
+
+def _collapse(run):
+    """A warning where low scores are bought by collapse."""
+    collapsed = collapsed_encoders(run)
+    if not len(collapsed):
+        return []
+    return [
+        f"WARNING: {len(collapsed)} of {run.plan.n_encoders} encoders collapsed (all rows at one "
+        "point or on one line): their alignment is low for a bad reason, and so are scores from them."
+    ]
+
+
 def _reading(result, p):
     """The sentences that follow from the numbers."""
     run, scores, interval = result.run, result.scores, result.reliability_interval
@@ -130,12 +155,6 @@ def _reading(result, p):
                 f"; {sure} rows belong to the top {result.default_top_k} with probability above 0.9"
             )
         say.append(sentence + ".")
-    collapsed = collapsed_encoders(run)
-    if len(collapsed):
-        say.append(
-            f"WARNING: {len(collapsed)} of {run.plan.n_encoders} encoders collapsed (all rows at one "
-            "point): their alignment is low for a bad reason, and so are scores from them."
-        )
     if interval.value < 1 and run.plan.design in ("subsample", "explicit"):
         say.append("The scores hold for this training size; leave-one-out at full size is smaller.")
     return say
@@ -180,7 +199,7 @@ def methods_text(result):
     if versions:
         from . import __version__
 
-        used = ", ".join(f"{k} {v}" for k, v in versions.items())
+        used = ", ".join(f"{k} {v}" for k, v in versions.items() if k != "sslmemo")
         text.append(f"Computed with sslmemo {__version__} ({used}).")
     return " ".join(text)
 

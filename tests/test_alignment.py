@@ -11,7 +11,7 @@ from sslmemo.augmentations.views import Views
 from sslmemo.data import as_data
 from sslmemo.distances import DISTANCES
 from sslmemo.measurements import Alignment, Quality
-from sslmemo.measurements.quality import effective_rank
+from sslmemo.measurements.quality import effective_rank, uniformity
 from sslmemo.training.model import TorchModel, evaluating
 
 
@@ -151,6 +151,20 @@ def test_effective_rank_of_equal_singular_values(rank):
     assert effective_rank(q[:, :rank]) == pytest.approx(rank, rel=1e-3)
 
 
+def test_uniformity_equals_its_definition():
+    z = np.random.default_rng(0).standard_normal((600, 5))
+    unit = z / np.linalg.norm(z, axis=1, keepdims=True)
+    pairs = [
+        np.exp(-2 * np.square(unit[i] - unit[j]).sum())
+        for i in range(600)
+        for j in range(600)
+        if i != j
+    ]
+    assert uniformity(unit) == pytest.approx(np.log(np.mean(pairs)), rel=1e-9)
+    assert uniformity(np.ones((4, 1))) == pytest.approx(0, abs=1e-12)
+    assert uniformity(np.array([[1.0], [-1.0]])) == pytest.approx(-8)
+
+
 def test_quality_sees_a_collapse(data):
     class Point:
         def embed(self, x, layer="encoder"):
@@ -160,6 +174,8 @@ def test_quality_sees_a_collapse(data):
     assert quality["spread"][0] > 0.3
     assert quality["spread"][1] < 1e-3
     assert quality["effective_rank"][1] < 1.01
+    assert quality["uniformity"][0] < -0.5
+    assert quality["uniformity"][1] > -1e-3
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from sslmemo import MemorizationEstimator
 from sslmemo.data import as_data
 from sslmemo.designs import Subsample
 from sslmemo.pool import run
+from sslmemo.store import Store
 
 pytestmark = pytest.mark.slow
 
@@ -33,22 +34,29 @@ FIT = """
 """
 
 
+def training(folder):
+    """Whether a run holds the claim of a block."""
+    return any(Store(folder).is_claimed(p.name[1:-5]) for p in folder.glob(".*.lock"))
+
+
 def test_25_kills_of_the_process_group_change_no_byte(tmp_path, table):
     np.save(tmp_path / "X.npy", table)
     store, out = tmp_path / "store", tmp_path / "out.npz"
     rng = random.Random(0)
     started_at, kills, blocks = time.monotonic(), 0, []
+    store.mkdir()
     while kills < 25:
         process = started(FIT, tmp_path / "X.npy", store, out)
+        if rng.random() < 0.7:  # in the middle of training, else somewhere in the imports
+            wait_until(lambda p=process: training(store) or p.poll() is not None)
         try:
-            # up to 3 s of imports, then training; a run that ends before its kill is killed sooner
-            process.wait(rng.uniform(0.5, 6.0))
+            process.wait(rng.uniform(0.0, 2.0))
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             kills += 1
             blocks.append(len(list(store.glob("*.block"))))
-            assert not group_of(process.pid)
+            wait_until(lambda leader=process.pid: not group_of(leader), seconds=20)
             continue
         assert process.returncode == 0, process.stderr.read()
         shutil.rmtree(store)  # all done: begin again, there are kills left
@@ -66,6 +74,7 @@ def test_25_kills_of_the_process_group_change_no_byte(tmp_path, table):
     print(f"\n25 kills in {time.monotonic() - started_at:.0f} s; records after each: {blocks}; "
           f"bytes equal; left over: {litter}")  # fmt: skip
     assert not litter
+    assert max(blocks) > 3  # some kills came after blocks were finished
 
 
 def mounted(size):

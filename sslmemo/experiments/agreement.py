@@ -129,7 +129,11 @@ def agreement(results, level=0.95):
     reliability = np.array([f.reliability for f in fits])
     enough = reliability >= RESOLVED
     return Agreement(
-        list(results), reliability, **square, resolved=enough[:, None] & enough, shares_blocks=shares
+        list(results),
+        reliability,
+        **square,
+        resolved=enough[:, None] & enough,
+        shares_blocks=shares,
     )
 
 

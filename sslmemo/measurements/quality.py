@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["Quality", "effective_rank"]
+__all__ = ["Quality", "effective_rank", "uniformity"]
 
 
 class Quality:
@@ -19,9 +19,10 @@ class Quality:
 
     Notes
     -----
-    The arrays are ``"effective_rank"`` (k,), see `effective_rank`, and ``"spread"`` (k,): the root
-    mean squared distance of the unit representations from their mean, in [0, 1]. An encoder with
-    no spread has collapsed: its alignment is low because everything lies at one point.
+    The arrays are ``"effective_rank"`` (k,), see `effective_rank`; ``"uniformity"`` (k,), see
+    `uniformity`; and ``"spread"`` (k,): the root mean squared distance of the unit representations
+    from their mean, in [0, 1]. An encoder with no spread has collapsed: its alignment is low because
+    everything lies at one point.
     """
 
     name = "quality"
@@ -32,7 +33,12 @@ class Quality:
 
     def config(self):
         """Everything that determines the numbers beside models, data and seed, as plain JSON."""
-        return {"measurement": self.name, "n_rows": self.n_rows, "layer": self.layer}
+        return {
+            "measurement": self.name,
+            "arrays": ["effective_rank", "uniformity", "spread"],
+            "n_rows": self.n_rows,
+            "layer": self.layer,
+        }
 
     def observer(self, k, n):
         """Nothing is watched during training."""
@@ -46,6 +52,7 @@ class Quality:
         spread = [np.sqrt(np.square(u - u.mean(0)).sum(1).mean()) for u in unit]
         return {
             "effective_rank": np.array([effective_rank(e) for e in z]),
+            "uniformity": np.array([uniformity(u) for u in unit]),
             "spread": np.array(spread),
         }
 
@@ -70,3 +77,28 @@ def effective_rank(z):
     s = np.linalg.svd(np.asarray(z, dtype=np.float64), compute_uv=False)
     p = s / max(s.sum(), 1e-300) + 1e-7
     return float(np.exp(-(p * np.log(p)).sum()))
+
+
+def uniformity(unit):
+    """Logarithm of the mean of exp(-2 d^2) over pairs of rows: how evenly they cover the sphere.
+
+    Parameters
+    ----------
+    unit : ndarray of shape (n, d)
+        Representations of unit length; at least two.
+
+    Returns
+    -------
+    float
+        0 for rows at one point, lower for an even cover; at least -8, all rows being antipodal.
+
+    References
+    ----------
+    Wang and Isola, Understanding contrastive representation learning through alignment and
+    uniformity on the hypersphere, ICML 2020 (arXiv:2005.10242), section 4.1.2.
+    """
+    total, n = 0.0, len(unit)
+    for start in range(0, n, 512):  # not all pairs at once: n can be 2048
+        squared = 2 - 2 * unit[start : start + 512] @ unit.T
+        total += np.exp(-2 * np.maximum(squared, 0)).sum()
+    return float(np.log((total - n) / (n * (n - 1))))  # without the pairs of a row with itself

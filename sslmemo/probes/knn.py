@@ -6,16 +6,17 @@ import functools
 import numbers
 
 import numpy as np
+from sklearn.model_selection import KFold, cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import validate_data
 
 from .._compat import check_in_range
 from .base import Probe
 
-__all__ = ["KNNProbe"]
+__all__ = ["KNNProbe", "cross_validated"]
 
 
 def _weights(distance, temperature):
@@ -100,3 +101,26 @@ class KNNProbe(Probe):
         self.pipeline_ = make_pipeline(StandardScaler(), vote).fit(X, y)
         self.classes_ = vote.classes_
         return self
+
+
+def cross_validated(z, y, n_splits=5):
+    """Accuracy of a `KNNProbe` on its own rows, by cross-validation over a fixed shuffle.
+
+    Parameters
+    ----------
+    z : ndarray of shape (n_samples, n_dimensions)
+        Representations.
+    y : array-like of shape (n_samples,) or None
+        Labels.
+    n_splits : int, default=5
+        Folds, where there are as many rows.
+
+    Returns
+    -------
+    float or None
+        In [0, 1]; None without labels, for labels that are no classes, and for under four rows.
+    """
+    if y is None or len(y) < 4 or type_of_target(y) not in ("binary", "multiclass"):
+        return None
+    folds = KFold(min(n_splits, len(y) // 2), shuffle=True, random_state=0)
+    return float(cross_val_score(KNNProbe(), z, y, cv=folds).mean())
