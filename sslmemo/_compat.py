@@ -16,8 +16,8 @@ from collections.abc import Mapping, Set
 import numpy as np
 
 __all__ = [
-    "Items", "as_numbers", "as_source", "check_choice", "check_flag", "check_folder", "check_in_range",
-    "draws_undone", "named", "shown",
+    "Items", "as_array", "as_numbers", "as_source", "check_choice", "check_flag", "check_folder",
+    "check_in_range", "draws_undone", "named", "shown",
 ]  # fmt: skip
 
 _SHORT = reprlib.Repr()
@@ -120,7 +120,7 @@ def as_source(X):
         _check_columns(X)
         return X
     if hasattr(X, "__array__") or isinstance(X, memoryview) or hasattr(X, "typecode"):
-        return as_numbers(X if isinstance(X, np.ndarray) else _array(X, "X"))
+        return as_numbers(X if isinstance(X, np.ndarray) else as_array("X", X))
     if hasattr(X, "__getitem__") and hasattr(X, "__len__"):
         return Items(X)
     return _refuse_container(X)
@@ -204,11 +204,14 @@ def _list_array(X):
         raise ValueError(f"X can't be read as an array: {error}") from error
 
 
-def _array(thing, name):
+def as_array(name, values):
+    """The values of a parameter or of rows as an array; what is ragged or broken is a ValueError."""
+    if _is_tensor(values):
+        return _tensor_array(values, name)
     try:
-        return np.asarray(thing)
-    except Exception as error:  # of a foreign __array__
-        raise ValueError(f"{name} can't be read as an array: {error}") from error
+        return np.asarray(values)
+    except Exception as error:  # of a foreign __array__ too
+        raise ValueError(f"{name} can't be read as an array ({error}): {shown(values)}.") from error
 
 
 def _check_columns(frame):
@@ -283,7 +286,7 @@ class Items:
         # a list that begins with an array is a pair too, as torch's collate function makes them
         if isinstance(item, tuple) or (isinstance(item, list) and _begins_with_array(item)):
             item = item[0] if item else None
-        row = _tensor_array(item, f"X[{i}]") if _is_tensor(item) else _array(item, f"X[{i}]")
+        row = as_array(f"X[{i}]", item)
         if row.dtype.kind not in "biuf":
             raise TypeError(
                 f"X[{i}] is no row of numbers but {shown(item)}: the items of a dataset are rows, "

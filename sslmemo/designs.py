@@ -12,7 +12,7 @@ from fractions import Fraction
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from ._compat import check_in_range, named, shown
+from ._compat import as_array, check_in_range, named, shown
 from .plans import Plan
 from .randomness import derive_seed, generator
 
@@ -202,7 +202,7 @@ class LeaveOneOut(_Design):
         self.indices = indices
 
     def _rows(self, n):
-        rows = np.arange(n) if self.indices is None else _array("indices", self.indices)
+        rows = np.arange(n) if self.indices is None else as_array("indices", self.indices)
         if rows.dtype == bool:
             raise TypeError(
                 "indices is a boolean mask, and row numbers are needed: np.flatnonzero(mask)."
@@ -306,7 +306,7 @@ class Split(_Design):
 
     def _common(self, n, entropy, groups):
         if self.roles is not None:
-            roles = _array("roles", self.roles)
+            roles = as_array("roles", self.roles)
             if roles.shape != (n,):
                 raise ValueError(
                     f"roles must name one role for each of {n} rows, got {shown(self.roles)} of "
@@ -398,7 +398,7 @@ class Explicit(_Design):
             A shape doesn't fit, the matrix holds more than 0 and 1, `block` is not ascending, or an
             encoder is trained on no row.
         """
-        member = _array("member", self.member)
+        member = as_array("member", self.member)
         if member.dtype != bool:
             if member.dtype.kind not in "iuf" or not np.isin(member, (0, 1)).all():
                 raise ValueError(
@@ -412,7 +412,7 @@ class Explicit(_Design):
             )
         if not len(member):
             raise ValueError("member has no rows: at least one encoder is needed.")
-        block = np.arange(len(member)) if self.block is None else _array("block", self.block)
+        block = np.arange(len(member)) if self.block is None else as_array("block", self.block)
         if block.shape != (len(member),) or block.dtype.kind not in "iu" or block.min() < 0:
             raise ValueError(
                 f"block must hold one int, at least 0 and ascending, for each of the {len(member)} "
@@ -421,7 +421,7 @@ class Explicit(_Design):
         seeds = [derive_seed(entropy, n_samples, int(b)) for b in np.unique(block)]
         contrast = None
         if self.contrast is not None:
-            contrast = _array("contrast", self.contrast)
+            contrast = as_array("contrast", self.contrast)
             if (
                 contrast.shape != member.shape
                 or contrast.dtype.kind not in "iuf"
@@ -438,19 +438,11 @@ class Explicit(_Design):
         )._check_groups()
 
 
-def _array(name, values):
-    """The values of a parameter as an array; ragged ones are a ValueError."""
-    try:
-        return np.asarray(values)
-    except Exception as error:  # of a foreign __array__ too
-        raise ValueError(f"{name} can't be read as an array ({error}): {shown(values)}.") from error
-
-
 def _group_index(groups, n):
     """Groups as integers 0..G-1, numbered by first appearance; every row its own when None."""
     if groups is None:
         return np.arange(n)
-    given, groups = groups, _array("groups", groups)
+    given, groups = groups, as_array("groups", groups)
     if groups.shape != (n,):
         raise ValueError(
             f"groups must have one entry for each of the {n} rows, got {shown(given)} of shape "

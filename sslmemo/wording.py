@@ -9,16 +9,17 @@ __all__ = ["collapsed_encoders", "methods_text", "summary"]
 
 COLLAPSED_SPREAD = 0.01  # of unit representations, whose spread is near 1 in a healthy encoder
 COLLAPSED_RANK = 1.5
+LINE_SPREAD = 0.5
 
 
 def collapsed_encoders(run):
     """Positions of encoders whose representations lie at one point or on one line."""
     if "spread" not in run.values:
         return np.array([], dtype=int)
-    low = (run.values["spread"] < COLLAPSED_SPREAD) | (
-        run.values["effective_rank"] < COLLAPSED_RANK
-    )
-    return np.flatnonzero(low)
+    spread, rank = run.values["spread"], run.values["effective_rank"]
+    # a common offset, as transformers have, also brings the rank to 1, but with little spread
+    line = (rank < COLLAPSED_RANK) & (spread > LINE_SPREAD)
+    return np.flatnonzero((spread < COLLAPSED_SPREAD) | line)
 
 
 def summary(result):

@@ -61,9 +61,7 @@ def test_common_noise_is_no_agreement(correlation):
     found, naive, covered = [], [], 0
     for seed in range(120):
         a, b = pair(seed, correlation)
-        true = true_correlation(
-            a.scores.blocks, b.scores.blocks, a.run.plan.seed, b.run.plan.seed
-        )
+        true = true_correlation(a.scores.blocks, b.scores.blocks, a.run.plan.seed, b.run.plan.seed)
         found.append(true.value)
         naive.append(np.corrcoef(a.score, b.score)[0, 1])
         rows = np.random.default_rng(seed)

@@ -1,10 +1,10 @@
-"""SSL losses against slow, literal transcriptions; methods train without collapse."""
+"""SimCLR's loss against a slow, literal transcription; methods by name."""
 
 import numpy as np
 import pytest
 import torch
 
-from sslmemo.methods import METHODS, SimCLR, get_method
+from sslmemo.methods import SimCLR, get_method
 from sslmemo.methods.simclr import nt_xent
 
 
@@ -42,31 +42,6 @@ def test_nt_xent_is_symmetric_in_the_views():
 def test_nt_xent_gradient():
     z = torch.randn(6, 4, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda t: nt_xent(t, 0.3), (z,))
-
-
-@pytest.mark.parametrize("name", METHODS)
-def test_a_method_lowers_its_loss(name):
-    torch.manual_seed(0)
-    method = get_method(name)
-    module = method.build(torch.nn.Sequential(torch.nn.Linear(10, 32), torch.nn.ReLU()), 32)
-    optimizer = torch.optim.Adam(module.parameters(), 1e-2)
-    x = torch.randn(64, 10)
-    losses = []
-    for step in range(60):
-        views = x + 0.1 * torch.randn(method.n_views, *x.shape)
-        draws = method.draws(torch.Generator().manual_seed(step), len(x), (10,))
-        loss, per_row, z = module(views, draws, step / 60)
-        assert per_row.shape == (64,)
-        assert z.shape == (method.n_views, 64, 32)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        with torch.no_grad():
-            method.after_step(
-                dict(module.named_parameters()), dict(module.named_buffers()), step / 60
-            )
-        losses.append(float(loss.detach()))
-    assert np.mean(losses[-10:]) < 0.8 * np.mean(losses[:10])
 
 
 def test_parameters_follow_scikit_learn():

@@ -18,7 +18,6 @@ from sslmemo import MemorizationEstimator
 from sslmemo.data import as_data
 from sslmemo.designs import Subsample
 from sslmemo.pool import run
-from sslmemo.store import Store
 
 pytestmark = pytest.mark.slow
 
@@ -34,9 +33,9 @@ FIT = """
 """
 
 
-def training(folder):
-    """Whether a run holds the claim of a block."""
-    return any(Store(folder).is_claimed(p.name[1:-5]) for p in folder.glob(".*.lock"))
+def records(folder):
+    """Number of records in a folder."""
+    return len(list(folder.glob("*.block")))
 
 
 def test_25_kills_of_the_process_group_change_no_byte(tmp_path, table):
@@ -46,16 +45,17 @@ def test_25_kills_of_the_process_group_change_no_byte(tmp_path, table):
     started_at, kills, blocks = time.monotonic(), 0, []
     store.mkdir()
     while kills < 25:
+        wanted = records(store) + rng.randint(1, 3)
         process = started(FIT, tmp_path / "X.npy", store, out)
-        if rng.random() < 0.7:  # in the middle of training, else somewhere in the imports
-            wait_until(lambda p=process: training(store) or p.poll() is not None)
+        if rng.random() < 0.7:  # in the middle of training, else in the imports or at its start
+            wait_until(lambda p=process, w=wanted: records(store) >= w or p.poll() is not None)
         try:
-            process.wait(rng.uniform(0.0, 2.0))
+            process.wait(rng.uniform(0.0, 1.0))
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             kills += 1
-            blocks.append(len(list(store.glob("*.block"))))
+            blocks.append(records(store))
             wait_until(lambda leader=process.pid: not group_of(leader), seconds=20)
             continue
         assert process.returncode == 0, process.stderr.read()

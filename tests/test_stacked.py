@@ -14,7 +14,19 @@ from sslmemo.training.stacked import StackedTrainer
 STEPS = 20
 
 
-class Doubled(SSLTrainer):
+class SteadyAdamW:
+    """AdamW whose eps keeps gradients that are rounding alone from growing into steps.
+
+    A bias in front of a normalisation has no gradient; with eps 1e-8 AdamW moves it by 1e-7 all the same.
+    """
+
+    def _optimizer(self, parameters):
+        optimizer, schedule = super()._optimizer(parameters)
+        optimizer.param_groups[0]["eps"] = 1e-4
+        return optimizer, schedule
+
+
+class Doubled(SteadyAdamW, SSLTrainer):
     """One at a time, in float64."""
 
     def build(self, seed):
@@ -25,7 +37,7 @@ class Doubled(SSLTrainer):
             yield index, views.double()
 
 
-class DoubledStack(StackedTrainer):
+class DoubledStack(SteadyAdamW, StackedTrainer):
     """Stacked, in float64."""
 
     def build(self, seed):
@@ -37,9 +49,11 @@ class DoubledStack(StackedTrainer):
 
 
 def trainer_of(kind, data, method, encoder, **changes):
+    method = get_method(method)
+    changes = {"bank": max(4, method.n_views), **changes}
     return kind(
-        get_method(method), encoder, build_augmentation("auto", data), data.shape,
-        **{"steps": STEPS, "batch_size": 12, "learning_rate": 1e-3, "bank": 4, **changes},
+        method, encoder, build_augmentation("auto", data), data.shape,
+        **{"steps": STEPS, "batch_size": 12, "learning_rate": 1e-3, **changes},
     )  # fmt: skip
 
 

@@ -215,3 +215,21 @@ def test_the_protocols_hold(data):
     assert isinstance(Quality(), Measurement)
     assert isinstance(Alignment(lambda x: x), Measurement)
     assert isinstance(next(trainer.fit_many(data, np.arange(120)[None] < 30, [0]))[1][0], Model)
+
+
+@pytest.mark.parametrize("norm", ["batch", "layer", "none"])
+def test_norms_of_the_mlp(data, norm):
+    from functools import partial
+
+    from sslmemo.encoders.mlp import mlp
+
+    module = mlp((1, 8, 8), norm=norm)
+    kinds = [type(m).__name__ for m in module]
+    assert kinds.count("BatchNorm1d") == (2 if norm == "batch" else 0)
+    assert kinds.count("LayerNorm") == (2 if norm == "layer" else 0)
+    assert (module[1].bias is None) == (norm != "none")
+    trainer = trainer_of(data, 60, encoder=partial(mlp, (1, 8, 8), norm=norm))
+    model = next(trainer.fit_many(data, np.arange(120)[None] < 60, [0]))[1][0]
+    assert torch.isfinite(model.embed(data.rows(np.arange(4)))).all()
+    with pytest.raises(ValueError, match="norm"):
+        mlp((3,), norm="group")

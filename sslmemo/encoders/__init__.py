@@ -9,14 +9,24 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from .._compat import named
+from .._compat import named, shown
 from .convnet import convnet
 from .mlp import mlp
-from .resnet import resnet18
+from .resnet import resnet9, resnet18, resnet34, resnet50
+from .vit import vit_small, vit_tiny
 
 __all__ = ["ENCODERS", "auto_encoder", "build_encoder", "check_encoder", "output_dim"]
 
-ENCODERS = {"mlp": mlp, "convnet": convnet, "resnet18": resnet18}
+ENCODERS = {
+    "mlp": mlp,
+    "convnet": convnet,
+    "resnet9": resnet9,
+    "resnet18": resnet18,
+    "resnet34": resnet34,
+    "resnet50": resnet50,
+    "vit_tiny": vit_tiny,
+    "vit_small": vit_small,
+}
 
 
 def auto_encoder(shape):
@@ -39,7 +49,7 @@ def check_encoder(encoder):
     elif not callable(encoder):
         raise TypeError(
             f"encoder must be one of {', '.join(ENCODERS)} or a zero-argument factory, "
-            f"got {encoder!r}."
+            f"got {shown(encoder)}."
         )
 
 
@@ -59,10 +69,17 @@ def build_encoder(encoder, shape):
         Maps (b, *shape) to (b, out_dim).
     """
     if not isinstance(encoder, str):
-        module = encoder()
+        name = getattr(encoder, "__name__", type(encoder).__name__)
+        try:
+            module = encoder()
+        except Exception as error:  # whatever foreign code raises
+            raise ValueError(
+                f"encoder={name} failed when called without arguments ({type(error).__name__}: "
+                f"{error}): pass a zero-argument factory, such as functools.partial({name}, ...)."
+            ) from error
         if not isinstance(module, nn.Module):
             raise TypeError(
-                f"encoder factory returned {type(module).__name__}, not a torch module."
+                f"encoder factory {name} returned {type(module).__name__}, not a torch module."
             )
         return module
     return ENCODERS[encoder](shape)
@@ -74,17 +91,26 @@ def output_dim(encoder, shape):
     encoder.eval()
     try:
         with torch.no_grad():
-            z = encoder(torch.zeros(2, *shape))
-    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+            z = encoder(torch.zeros(2, *shape, dtype=torch.float32))
+    except Exception as error:  # whatever foreign code raises
         raise ValueError(
-            f"encoder {type(encoder).__name__} can't read samples of shape {tuple(shape)}: {error}"
+            f"encoder {type(encoder).__name__} can't read samples of shape {tuple(shape)}, float32: "
+            f"{error}"
         ) from error
     finally:
         encoder.train(was_training)
-    if not isinstance(z, torch.Tensor) or z.ndim != 2 or len(z) != 2:
+    if not isinstance(z, torch.Tensor) or z.ndim != 2 or len(z) != 2 or not z.shape[1]:
+        mend = "end it with pooling and torch.nn.Flatten()"
+        if not isinstance(z, torch.Tensor):
+            mend = "wrap it in a module that returns the tensor alone"
         got = tuple(z.shape) if isinstance(z, torch.Tensor) else type(z).__name__
         raise ValueError(
             f"encoder must map (b, {', '.join(map(str, shape))}) to (b, d), got {got} for 2 "
-            "samples: end it with pooling and torch.nn.Flatten()."
+            f"samples: {mend}."
+        )
+    if not z.is_floating_point() or z.dtype == torch.float64:
+        raise ValueError(
+            f"encoder {type(encoder).__name__} returns {z.dtype}, and float32 is needed: call "
+            ".float() on it."
         )
     return z.shape[1]

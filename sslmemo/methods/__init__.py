@@ -8,12 +8,49 @@ A method owns its heads, its loss and its schedules. Its module is called as
 from __future__ import annotations
 
 from .._compat import named
+from .barlow_twins import BarlowTwins
 from .base import Method
+from .byol import BYOL
+from .dino import DINO
+from .emp_ssl import EMPSSL
+from .lejepa import LeJEPA
+from .mae import MAE
+from .moco import MoCo
 from .simclr import SimCLR
+from .simsiam import SimSiam
+from .swav import SwAV
+from .vicreg import VICReg
 
-__all__ = ["METHODS", "Method", "SimCLR", "get_method"]
+__all__ = [
+    "BYOL",
+    "DINO",
+    "EMPSSL",
+    "MAE",
+    "METHODS",
+    "BarlowTwins",
+    "LeJEPA",
+    "Method",
+    "MoCo",
+    "SimCLR",
+    "SimSiam",
+    "SwAV",
+    "VICReg",
+    "get_method",
+]
 
-METHODS = {"simclr": SimCLR}
+METHODS = {
+    "simclr": SimCLR,
+    "moco": MoCo,
+    "byol": BYOL,
+    "simsiam": SimSiam,
+    "barlow_twins": BarlowTwins,
+    "vicreg": VICReg,
+    "swav": SwAV,
+    "dino": DINO,
+    "emp_ssl": EMPSSL,
+    "mae": MAE,
+    "lejepa": LeJEPA,
+}
 
 
 def get_method(method):

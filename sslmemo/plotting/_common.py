@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .._compat import shown
+from .._compat import as_array, shown
 from ..result import MemorizationResult
 from ..wording import estimand
 
@@ -53,10 +53,7 @@ def check_result(result):
 
 def check_labels(y, n):
     """Labels as an array (n,), which can be sorted; at most a column is flattened."""
-    try:
-        labels = np.asarray(y)
-    except Exception as error:  # ragged, or a foreign __array__
-        raise ValueError(f"y can't be read as an array ({error}): {shown(y)}.") from error
+    labels = as_array("y", y)
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.shape != (n,):

@@ -199,21 +199,24 @@ class StackedTrainer(SSLTrainer):
 
 def _compiled(function, backend):
     """Compile a function; from the first failure on it is called as it is."""
-    compiled = torch.compile(function, backend=backend)
+    compiled = None
 
     def call(*arguments):
         nonlocal compiled
-        if compiled is not None:
-            try:
-                return compiled(*arguments)
-            except torch.OutOfMemoryError:
-                raise
-            except Exception as error:  # compilers fail in many ways
-                compiled = None
-                warnings.warn(
-                    f"torch.compile failed ({type(error).__name__}): training goes on uncompiled.",
-                    stacklevel=2,
-                )
+        try:
+            if compiled is None:
+                compiled = torch.compile(function, backend=backend)
+            return compiled(*arguments)
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:  # compilers fail in many ways
+            if compiled is function:
+                raise  # it was not the compiler
+            compiled = function
+            warnings.warn(
+                f"torch.compile failed ({type(error).__name__}): training goes on uncompiled.",
+                stacklevel=2,
+            )
         return function(*arguments)
 
     return call

@@ -1,0 +1,149 @@
+"""BYOL: a view predicts how a slow copy of the network sees its other view; nothing repels."""
+
+from __future__ import annotations
+
+import math
+import numbers
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from .._compat import check_in_range
+from .base import Method, full_precision
+from .moco import follow, slow_copy
+
+__all__ = ["BYOL", "byol_loss", "momentum_at"]
+
+
+class BYOL(Method):
+    """A view predicts how a slow copy of the network sees its other view; nothing repels.
+
+    Parameters
+    ----------
+    tau_base : float, default=0.99
+        Share of itself that the target network keeps at the first step, in [0, 1]; it rises to 1
+        along a cosine. The paper's 0.996 is for hundreds of thousands of steps.
+    hidden_dim : int, default=256
+        Hidden units of projector and predictor, each Linear-BatchNorm-ReLU-Linear; at least 1.
+    projection_dim : int, default=64
+        Output of projector and predictor; at least 1.
+
+    Notes
+    -----
+    The loss of a sample is the sum of its two terms, in [0, 8].
+
+    References
+    ----------
+    Grill et al., Bootstrap your own latent: a new approach to self-supervised learning, NeurIPS
+    2020 (arXiv:2006.07733), equations 1 and 2.
+    """
+
+    def __init__(self, tau_base=0.99, hidden_dim=256, projection_dim=64):
+        self.tau_base = tau_base
+        self.hidden_dim = hidden_dim
+        self.projection_dim = projection_dim
+
+    def build(self, encoder, out_dim):
+        """Build encoder, projector, their slow copy (the target) and the predictor.
+
+        Parameters
+        ----------
+        encoder : torch.nn.Module
+            Fresh encoder, (b, *shape) -> (b, out_dim).
+        out_dim : int
+            Length of its representation; at least 1.
+
+        Returns
+        -------
+        torch.nn.Module
+            As `Method.build` says.
+
+        Raises
+        ------
+        TypeError, ValueError
+            A parameter is out of its range.
+        """
+        check_in_range("tau_base", self.tau_base, numbers.Real, 0, 1)
+        for name in ("hidden_dim", "projection_dim"):
+            check_in_range(name, getattr(self, name), numbers.Integral, 1)
+        projector = _head(out_dim, self.hidden_dim, self.projection_dim)
+        predictor = _head(self.projection_dim, self.hidden_dim, self.projection_dim)
+        return _BYOL(encoder, projector, predictor)
+
+    def after_step(self, parameters, buffers, progress):
+        """Move the target toward the online network, see `Method.after_step`.
+
+        Parameters
+        ----------
+        parameters : dict of str to tensor
+            Of the module, by name.
+        buffers : dict of str to tensor
+            Of the module, by name.
+        progress : float
+            Share of the training's steps before this one, in [0, 1).
+        """
+        follow(parameters, momentum_at(progress, self.tau_base))
+
+
+class _BYOL(nn.Module):
+    def __init__(self, encoder, projector, predictor):
+        super().__init__()
+        self.encoder, self.projector, self.predictor = encoder, projector, predictor
+        self.slow = slow_copy(encoder, projector)
+
+    def forward(self, views, draws, progress):  # views: (2, b, ...)
+        both = views.flatten(0, 1)  # (2b, ...)
+        h = self.encoder(both)
+        with torch.no_grad():
+            target = self.slow(both)
+        per_row = byol_loss(self.predictor(self.projector(h)), target)
+        return per_row.mean(), per_row, h.unflatten(0, views.shape[:2])
+
+
+def _head(in_dim, hidden_dim, out_dim):
+    return nn.Sequential(
+        nn.Linear(in_dim, hidden_dim, bias=False),  # BatchNorm would cancel a bias
+        nn.BatchNorm1d(hidden_dim),
+        nn.ReLU(inplace=True),
+        nn.Linear(hidden_dim, out_dim),
+    )
+
+
+def momentum_at(progress, tau_base):
+    """Momentum of the target: from `tau_base` to 1 along a cosine (section 3.3 of the paper).
+
+    Parameters
+    ----------
+    progress : float
+        Share of the training done, in [0, 1].
+    tau_base : float
+        Momentum of the first step, in [0, 1].
+
+    Returns
+    -------
+    float
+        Between `tau_base` and 1.
+    """
+    return 1 - (1 - tau_base) * (math.cos(math.pi * progress) + 1) / 2
+
+
+@full_precision
+def byol_loss(prediction, target):
+    """Squared distance of unit prediction and unit target, 2 - 2 cos, over both directions.
+
+    Parameters
+    ----------
+    prediction : tensor of shape (2b, d)
+        Rows i and i + b are the two views of sample i.
+    target : tensor of shape (2b, d)
+        The same views through the target network; no gradient reaches it.
+
+    Returns
+    -------
+    tensor of shape (b,)
+        Sum of the sample's two terms, in [0, 8].
+    """
+    b = len(prediction) // 2
+    cosine = F.cosine_similarity(prediction, target.detach().roll(b, 0), dim=1)
+    return (2 - 2 * cosine).unflatten(0, (2, b)).sum(0)
