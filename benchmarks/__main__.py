@@ -5,7 +5,7 @@ import sys
 
 from .common import save
 
-NAMES = ("throughput", "step", "overhead", "cost", "scaling", "bank")
+NAMES = ("throughput", "step", "overhead", "cost", "scaling", "bank", "gpu")
 
 
 def main(scale="short", *names):
@@ -17,7 +17,8 @@ def main(scale="short", *names):
         rows = module.measure(full=scale == "full")
         for row in rows:
             print("   ", ", ".join(f"{k} {_text(v)}" for k, v in row.items()), flush=True)
-        save(name, module.CLAIM, rows, scale)
+        if "skipped" not in rows[0]:
+            save(name, module.CLAIM, rows, scale)
 
 
 def _text(value):

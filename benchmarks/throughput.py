@@ -41,13 +41,14 @@ def kornia_pipeline(shape):
     )
 
 
-def plain_loop(X, member, augmentation, encoder, batch, steps):
+def plain_loop(X, member, augmentation, encoder, batch, steps, device="cpu"):
     """Train one encoder after another, as most research code does."""
     data = TensorDataset(torch.from_numpy(X))
     for rows in member:
         network = build_encoder(encoder, X.shape[1:])
         d = output_dim(network, X.shape[1:])
-        projector = torch.nn.Sequential(torch.nn.ReLU(), torch.nn.Linear(d, 64))
+        projector = torch.nn.Sequential(torch.nn.ReLU(), torch.nn.Linear(d, 64)).to(device)
+        network = network.to(device)
         parameters = [*network.parameters(), *projector.parameters()]
         optimizer = torch.optim.AdamW(parameters, 1e-3)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-3, total_steps=steps + 1)
@@ -55,10 +56,13 @@ def plain_loop(X, member, augmentation, encoder, batch, steps):
         done = 0
         while done < steps:
             for (x,) in loader:
+                x = x.to(device)
                 z = [F.normalize(projector(network(augmentation(x))), dim=1) for _ in range(2)]
                 z = torch.cat(z)
-                similarity = (z @ z.T / 0.2).masked_fill(torch.eye(2 * batch, dtype=bool), -1e9)
-                loss = F.cross_entropy(similarity, torch.arange(2 * batch).roll(batch))
+                similarity = z @ z.T / 0.2
+                itself = torch.eye(2 * batch, dtype=bool, device=device)
+                other = torch.arange(2 * batch, device=device).roll(batch)
+                loss = F.cross_entropy(similarity.masked_fill(itself, -1e9), other)
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()

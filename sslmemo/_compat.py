@@ -17,7 +17,7 @@ import numpy as np
 
 __all__ = [
     "Items", "as_array", "as_numbers", "as_source", "check_choice", "check_flag", "check_folder",
-    "check_in_range", "draws_undone", "named", "shown",
+    "check_in_range", "check_labels", "draws_undone", "named", "shown",
 ]  # fmt: skip
 
 _SHORT = reprlib.Repr()
@@ -80,6 +80,24 @@ def check_folder(name, value):
     if value == "":
         raise ValueError(f"{name} is an empty path: name a folder, or None.")
     return value
+
+
+def check_labels(y, n):
+    """Labels as an array (n,), which can be sorted; at most a column is flattened."""
+    labels = as_array("y", y)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.shape != (n,):
+        raise ValueError(
+            f"y must have one label for each of the {n} rows, got shape {labels.shape}."
+        )
+    try:
+        np.unique(labels)
+    except TypeError as error:
+        raise TypeError(
+            f"y mixes labels that can't be sorted ({error}): make them all strings."
+        ) from error
+    return labels
 
 
 @contextlib.contextmanager

@@ -164,10 +164,10 @@ def as_data(X, *, estimator=None, reset=True, layout=None, channels="first", ima
         source = _validated(source, estimator, reset, least, image_shape)
     elif len(source) < least:
         raise ValueError(f"X has {len(source)} rows: at least {least} are needed.")
+    elif reset:
+        source.check_repeatable()
     stored = _row_shape(source[[0]].shape[1:], image_shape)
     shape = _network_shape(stored, channels)
-    if isinstance(source, Items) and reset:
-        source.check_repeatable()
     if layout is not None and shape != layout.shape:
         raise ValueError(
             f"X has rows of shape {shape}, but the rows seen in fit have shape {layout.shape}."
@@ -208,7 +208,8 @@ def _image_sizes(image_shape, channels):
     """The three sizes of an image as stored, or None."""
     if image_shape is None:
         return None
-    sizes = image_shape if isinstance(image_shape, (tuple, list, np.ndarray)) else ()
+    sizes = image_shape.tolist() if isinstance(image_shape, np.ndarray) else image_shape
+    sizes = sizes if isinstance(sizes, (tuple, list)) else ()
     whole = all(
         isinstance(s, numbers.Integral) and not isinstance(s, bool) and s > 0 for s in sizes
     )
@@ -274,9 +275,8 @@ def _column_scale(source):
 
 
 def _check_finite(rows, index, largest):
-    good = np.abs(rows) <= largest  # NaN is not
-    if not good.all():
-        row, *place = np.argwhere(~good)[0]
+    if not (rows.min() >= -largest and rows.max() <= largest):  # NaN is neither
+        row, *place = np.argwhere(~(np.abs(rows) <= largest))[0]
         where = f", column {place[0]}" if len(place) == 1 else ""
         raise ValueError(
             f"X holds NaN, infinite or too large values, first in row {index[row]}{where}: drop or "

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from ._compat import check_choice, check_flag, check_folder
 from .contents import encoder_content, encoder_of
 from .data import as_data
 from .designs import Explicit
@@ -14,7 +15,7 @@ from .measurements import Quality
 from .methods import METHODS
 from .persistence import check_target, read, write
 from .pool import run
-from .randomness import entropy_of
+from .randomness import entropy_of, usual_torch
 from .training.recipe import make_trainer
 
 __all__ = ["ReadsRows", "SSLEncoder"]
@@ -103,10 +104,13 @@ class SSLEncoder(ReadsRows):
     Parameters
     ----------
     method : str or Method, default="simclr"
-        Name in, or object of, `sslmemo.methods`, such as ``SimCLR(temperature=0.5)``.
+        ``"simclr"``, ``"moco"``, ``"byol"``, ``"simsiam"``, ``"barlow_twins"``, ``"vicreg"``,
+        ``"swav"``, ``"dino"``, ``"emp_ssl"``, ``"mae"`` or ``"lejepa"``, or an object from
+        `sslmemo.methods`, such as ``SimCLR(temperature=0.5)``.
     encoder : str or callable, default="auto"
-        ``"mlp"``, for images ``"convnet"`` or ``"resnet18"``, or a zero-argument factory that
-        returns a fresh torch module, (b, *shape) -> (b, d). ``"auto"`` is ``"convnet"`` for images
+        ``"mlp"``; for images ``"convnet"``, ``"resnet9"``, ``"resnet18"``, ``"resnet34"``,
+        ``"resnet50"``, ``"vit_tiny"`` or ``"vit_small"``; or a zero-argument factory that returns a
+        fresh torch module, (b, *shape) -> (b, d). ``"auto"`` is ``"convnet"`` for images
         of three channels and at least 32 x 32 px, else ``"mlp"``.
     augmentation : str or callable, default="auto"
         ``"simclr"``, ``"digits"``, ``"weak"`` or ``"strong"`` for images, ``"scarf"`` for tables,
@@ -189,6 +193,7 @@ class SSLEncoder(ReadsRows):
         self.random_state = random_state
         self.verbose = verbose
 
+    @usual_torch()
     def fit(self, X, y=None):
         """Train the encoder on all rows.
 
@@ -214,8 +219,9 @@ class SSLEncoder(ReadsRows):
         TrainingError
             The loss was not finite.
         """
-        if self.layer not in ("encoder", "projector"):
-            raise ValueError(f"layer must be 'encoder' or 'projector', got {self.layer!r}.")
+        check_choice("layer", self.layer, ("encoder", "projector"))
+        check_flag("verbose", self.verbose, levels=True)
+        check_folder("memory", self.memory)
         return self._fit(self._read(X, reset=True), entropy_of(self.random_state))
 
     def _fit(self, data, entropy):
@@ -232,6 +238,7 @@ class SSLEncoder(ReadsRows):
         self._n_features_out = self.model_.embed(data.rows([0]), self.layer).shape[1]
         return self
 
+    @usual_torch()
     def transform(self, X):
         """Represent rows as they are, without augmentation.
 
@@ -253,6 +260,7 @@ class SSLEncoder(ReadsRows):
         check_is_fitted(self)
         return self._represented(self, X)
 
+    @usual_torch()
     def represent(self, data):
         """Represent checked rows, as `transform` does.
 
@@ -280,6 +288,7 @@ class SSLEncoder(ReadsRows):
             z[index] = part[: len(index)]
         return z
 
+    @usual_torch()
     def to_torch(self):
         """Give the encoder as a torch module that reads raw rows, for use without this package.
 
@@ -298,6 +307,7 @@ class SSLEncoder(ReadsRows):
         check_is_fitted(self, "model_")
         return RowsToRepresentations(self.model_.module, self.layer, self.layout_)
 
+    @usual_torch()
     def export(self, path):
         """Write what `to_torch` gives for `torch.export.load`, which does not need this package.
 

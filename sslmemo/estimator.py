@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
-from ._compat import check_in_range
+from ._compat import check_choice, check_flag, check_folder, check_in_range, check_labels
 from .assembly import assemble
 from .contents import check_behaviour, encoder_of, pool_content, rebuild
 from .cost import measure_cost, pilot_plan
@@ -23,7 +23,7 @@ from .pool import Finished, run, stored
 from .probes import LinearProbe
 from .probes.knn import cross_validated
 from .protocols import Measurement
-from .randomness import derive_seed, entropy_of, generator
+from .randomness import derive_seed, entropy_of, generator, usual_torch
 from .result import MemorizationResult
 from .training.precision import limit_jobs
 
@@ -43,10 +43,13 @@ class MemorizationEstimator(ReadsRows):
     Parameters
     ----------
     method : str or Method, default="simclr"
-        Name in, or object of, `sslmemo.methods`, such as ``SimCLR(temperature=0.5)``.
+        ``"simclr"``, ``"moco"``, ``"byol"``, ``"simsiam"``, ``"barlow_twins"``, ``"vicreg"``,
+        ``"swav"``, ``"dino"``, ``"emp_ssl"``, ``"mae"`` or ``"lejepa"``, or an object from
+        `sslmemo.methods`, such as ``SimCLR(temperature=0.5)``.
     encoder : str or callable, default="auto"
-        ``"mlp"``, for images ``"convnet"`` or ``"resnet18"``, or a zero-argument factory that
-        returns a fresh torch module, (b, *shape) -> (b, d). ``"auto"`` is ``"convnet"`` for images
+        ``"mlp"``; for images ``"convnet"``, ``"resnet9"``, ``"resnet18"``, ``"resnet34"``,
+        ``"resnet50"``, ``"vit_tiny"`` or ``"vit_small"``; or a zero-argument factory that returns a
+        fresh torch module, (b, *shape) -> (b, d). ``"auto"`` is ``"convnet"`` for images
         of three channels and at least 32 x 32 px, else ``"mlp"``.
     augmentation : str or callable, default="auto"
         ``"simclr"``, ``"digits"``, ``"weak"`` or ``"strong"`` for images, ``"scarf"`` for tables,
@@ -209,6 +212,7 @@ class MemorizationEstimator(ReadsRows):
         self.random_state = random_state
         self.verbose = verbose
 
+    @usual_torch()
     def fit(self, X, y=None, groups=None):
         """Train the pool and score every row.
 
@@ -247,9 +251,7 @@ class MemorizationEstimator(ReadsRows):
         """
         estimate = self._check_parameters()
         data = self._read(X, reset=True)
-        y = None if y is None else np.asarray(y)
-        if y is not None and len(y) != len(data):
-            raise ValueError(f"y has {len(y)} labels for {len(data)} rows of X.")
+        y = None if y is None else check_labels(y, len(data))
         earlier = self._so_far() if self.warm_start else None
         entropy = entropy_of(self.random_state) if earlier is None else self._entropy
         parts = assemble(self, data, groups, entropy)
@@ -318,6 +320,7 @@ class MemorizationEstimator(ReadsRows):
         said = f"{done} of {n_blocks} blocks are finished."
         return f"{said} partial_result() gives their scores; {how}." if done else said
 
+    @usual_torch()
     def partial_result(self, X=None, groups=None):
         """Scores from the blocks finished so far: while `fit` runs, or after it was interrupted.
 
@@ -359,6 +362,7 @@ class MemorizationEstimator(ReadsRows):
             raise ValueError("no block is finished yet, so there is no partial result.")
         return MemorizationResult(done, estimate)
 
+    @usual_torch()
     def run_shard(self, X, i, k, groups=None):
         """Train the i-th of k parts of the pool and nothing else: one task of a job array.
 
@@ -396,6 +400,7 @@ class MemorizationEstimator(ReadsRows):
         done = this._run(parts.plan.shard(i, k), parts, Finished())
         return MemorizationResult(done, estimate)
 
+    @usual_torch()
     def score_samples(self, X):
         """Memorization scores of training rows, recognised by content.
 
@@ -431,6 +436,7 @@ class MemorizationEstimator(ReadsRows):
             scores[new] = score_outside(self.result_, self._measure_outside(data, new), sides)
         return scores
 
+    @usual_torch()
     def alignment(self, X):
         """Alignment of rows under every encoder of the pool.
 
@@ -461,6 +467,7 @@ class MemorizationEstimator(ReadsRows):
             values[:, new] = self._measure_outside(data, new)["alignment"]
         return values
 
+    @usual_torch()
     def null_scores(self, X_external, random_state=0):
         """Scores of rows never trained on, under a random training row's pseudo-membership.
 
@@ -493,6 +500,7 @@ class MemorizationEstimator(ReadsRows):
         sides = pseudo_sides(result.run.plan, result.score, len(data), rng)
         return score_outside(result, self._measure_outside(data, np.arange(len(data))), sides)
 
+    @usual_torch()
     def transform(self, X):
         """Represent rows by `encoder_`, an f trained on all rows.
 
@@ -514,6 +522,7 @@ class MemorizationEstimator(ReadsRows):
         check_is_fitted(self, "result_")
         return self._represented(self.encoder_, X)
 
+    @usual_torch()
     def score(self, X, y=None):
         """Tell how good `encoder_` is, for model selection. Memorization is in `sslmemo.scorers`.
 
@@ -536,6 +545,7 @@ class MemorizationEstimator(ReadsRows):
             return effective_rank(z)
         return LinearProbe().fit(self._representation, self._labels).score(z, y)
 
+    @usual_torch()
     def estimate_cost(self, X, groups=None):
         """Predict the time and memory that `fit` will take, from a few real steps.
 
@@ -564,6 +574,7 @@ class MemorizationEstimator(ReadsRows):
         jobs = limit_jobs(self.n_jobs, parts.trainer.device)
         return measure_cost(parts.plan, parts.trainer, parts.measurements, parts.data, jobs)
 
+    @usual_torch()
     def plan(self, X, reliability=0.8, groups=None):
         """Plan how many encoders a wanted reliability needs, from a pilot of four blocks.
 
@@ -674,10 +685,13 @@ class MemorizationEstimator(ReadsRows):
         check_in_range("n_views", self.n_views, numbers.Integral, 1)
         if self.max_time is not None:
             check_in_range("max_time", self.max_time, numbers.Real, 0, open_low=True)
-        if self.on_error not in ("raise", "drop"):
-            raise ValueError(f"on_error must be 'raise' or 'drop', got {self.on_error!r}.")
-        if self.layer not in ("encoder", "projector"):
-            raise ValueError(f"layer must be 'encoder' or 'projector', got {self.layer!r}.")
+        check_choice("on_error", self.on_error, ("raise", "drop"))
+        check_choice("layer", self.layer, ("encoder", "projector"))
+        check_choice("anchor", self.anchor, ("view", "clean"))
+        check_flag("keep_encoders", self.keep_encoders)
+        check_flag("warm_start", self.warm_start)
+        check_flag("verbose", self.verbose, levels=True)
+        check_folder("memory", self.memory)
         if not isinstance(self.measurements, (list, tuple)) or not all(
             isinstance(m, Measurement) for m in self.measurements
         ):

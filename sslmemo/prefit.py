@@ -18,13 +18,14 @@ from .encoder import SSLEncoder
 from .estimates import configured
 from .measurements import Alignment
 from .pool import run
-from .randomness import entropy_of
+from .randomness import entropy_of, usual_torch
 from .result import MemorizationResult
 from .training.prefit import PrefitTrainer
 
 __all__ = ["memorization_scores"]
 
 
+@usual_torch()
 def memorization_scores(in_encoders, out_encoders, X, *, augmentation="auto", distance="euclidean",
                         n_views=8, anchor="view", normalize=None, estimate="difference",
                         channels="first", image_shape=None, random_state=None, verbose=0):  # fmt: skip
@@ -119,14 +120,10 @@ def memorization_scores(in_encoders, out_encoders, X, *, augmentation="auto", di
 
 def _listed(name, encoders):
     """An encoder or a sequence of them, as (name, encoder); anything else is a TypeError."""
-    if _reads(encoders) and not isinstance(encoders, torch.nn.ModuleList):
+    single = isinstance(encoders, (str, bytes, Mapping, torch.nn.ModuleDict))
+    single = single or not np.iterable(encoders)
+    if single or (_reads(encoders) and not isinstance(encoders, torch.nn.ModuleList)):
         encoders = [encoders]
-    elif isinstance(encoders, (str, bytes, Mapping)) or not np.iterable(encoders):
-        hint = f": pass list({name}.values())" if isinstance(encoders, Mapping) else ""
-        raise TypeError(
-            f"{name} must be callables that map a batch of views to embeddings, "
-            f"got {shown(encoders)}{hint}."
-        )
     encoders = list(encoders)
     if not encoders:
         raise ValueError(f"{name} is empty: at least one encoder is needed on each side.")
@@ -141,11 +138,13 @@ def _listed(name, encoders):
 
 def _reads(encoder):
     if isinstance(encoder, (torch.nn.ModuleList, torch.nn.ModuleDict, type)):
-        return isinstance(encoder, torch.nn.ModuleList)
+        return False
     return callable(encoder) or isinstance(encoder, SSLEncoder)
 
 
 def _mend(encoder):
+    if isinstance(encoder, (Mapping, torch.nn.ModuleDict)):
+        return ": pass list(encoders.values())"
     if isinstance(encoder, type):
         return ": pass an object of that class"
     if hasattr(encoder, "encoder_"):

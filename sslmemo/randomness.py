@@ -13,7 +13,7 @@ import zlib
 
 import numpy as np
 
-__all__ = ["derive_seed", "entropy_of", "generator", "seeded", "single_thread"]
+__all__ = ["derive_seed", "entropy_of", "generator", "seeded", "single_thread", "usual_torch"]
 
 _LOCK = threading.RLock()
 
@@ -92,3 +92,17 @@ def single_thread():
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextlib.contextmanager
+def usual_torch():
+    """Run as torch starts: float32 by default and gradients possible, whatever the caller has set."""
+    import torch
+
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        with torch.inference_mode(False):
+            yield
+    finally:
+        torch.set_default_dtype(before)

@@ -350,7 +350,7 @@ def test_plan_refuses_early(tiny, digits):
         tiny().plan(digits[0], reliability=2)
     with pytest.raises(ValueError, match="one fixed plan"):
         tiny(design=Explicit(np.eye(120))).plan(digits[0])
-    with pytest.raises(ValueError, match="50 labels for 120 rows"):
+    with pytest.raises(ValueError, match="one label for each of the 120 rows"):
         tiny().fit(digits[0], digits[1][:50])
 
 

@@ -23,7 +23,15 @@ def encoder_of(shape=SHAPE):
 
 def built(method=None, shape=SHAPE):
     method = method or MAE(decoder_width=12, decoder_depth=1, decoder_heads=2)
-    return method.build(encoder_of(shape), 16).double()
+    return stirred(method.build(encoder_of(shape), 16).double())
+
+
+def stirred(module):
+    """Away from the start, where blocks add nothing and every painting is black."""
+    with torch.no_grad():
+        for p in module.parameters():
+            p.add_(0.1 * torch.randn_like(p))
+    return module
 
 
 def images(b, shape=SHAPE):
@@ -154,6 +162,7 @@ def test_the_loss_reads_hidden_patches_only():
     # with a decoder that paints 0 whatever it sees, only the targets carry a gradient
     with torch.no_grad():
         module.paint.weight.zero_()
+        module.paint.bias.zero_()
     _, per_row, _ = module(views, draws, 0.0)
     per_row.sum().backward()
     patches = patchify(views.grad[0], 2).abs().sum(2) > 0

@@ -24,15 +24,15 @@ class DINO(Method):
     ----------
     temperature : float, default=0.1
         Of the student's softmax; above 0.
-    teacher_temperature : float, default=0.04
+    teacher_temperature : float, default=0.07
         Of the teacher's softmax after the warm-up; above 0, and below `temperature` to sharpen.
     warmup_temperature : float, default=0.04
         Of the teacher's softmax at the first step; above 0.
     warmup : float, default=0.3
         Share of the training over which the teacher's temperature moves linearly, in [0, 1].
-    momentum : float, default=0.99
+    momentum : float, default=0.996
         Share of itself that the teacher keeps at the first step, in [0, 1]; it rises to 1 along a
-        cosine. The paper's 0.996 is for hundreds of thousands of steps.
+        cosine.
     center_momentum : float, default=0.9
         Share of itself that the centre keeps at a step, in [0, 1].
     n_prototypes : int, default=256
@@ -51,8 +51,8 @@ class DINO(Method):
     Notes
     -----
     The loss of a sample is the mean cross entropy over its own pairs of a teacher's and another
-    student's view; other samples bear on it through the centre alone. The encoder is the student:
-    at the end of a one-cycle schedule, whose steps vanish, it needs no average.
+    student's view; other samples bear on it through the centre alone. The encoder is the student;
+    the paper evaluates the teacher.
 
     References
     ----------
@@ -60,8 +60,8 @@ class DINO(Method):
     self-supervised vision transformers, ICCV 2021 (arXiv:2104.14294), algorithm 1.
     """
 
-    def __init__(self, temperature=0.1, teacher_temperature=0.04, warmup_temperature=0.04,
-                 warmup=0.3, momentum=0.99, center_momentum=0.9, n_prototypes=256, hidden_dim=256,
+    def __init__(self, temperature=0.1, teacher_temperature=0.07, warmup_temperature=0.04,
+                 warmup=0.3, momentum=0.996, center_momentum=0.9, n_prototypes=256, hidden_dim=256,
                  projection_dim=64, n_local=0, local_scale=(0.2, 0.5),
                  freeze_prototypes=0.02):  # fmt: skip
         self.temperature = temperature

@@ -23,8 +23,9 @@ class EMPSSL(Method):
         Views of a sample in a step, at least 2; the paper's are 20 to 200 crops. A step costs as
         much as n_views / 2 of a two-view method's, and an epoch teaches about as much more: use
         fewer epochs.
-    invariance : float, default=200.0
-        Weight lambda of the views' similarity to their mean; above 0.
+    invariance : float, default=25.0
+        Weight lambda of the views' similarity to their mean; above 0. The paper's is 200; the rate
+        that it balances grows with `projection_dim`.
     epsilon : float, default=0.2
         Squared distortion of the coding rate; above 0.
     hidden_dim : int, default=256
@@ -48,7 +49,7 @@ class EMPSSL(Method):
     (arXiv:2304.03977), equations 1 to 3.
     """
 
-    def __init__(self, n_views=8, invariance=200.0, epsilon=0.2, hidden_dim=256,
+    def __init__(self, n_views=8, invariance=25.0, epsilon=0.2, hidden_dim=256,
                  projection_dim=64):  # fmt: skip
         self.n_views = n_views
         self.invariance = invariance

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from .._compat import check_in_range
-from ..encoders.vit import Block, ViT, patch_size, patchify, positions, take, xavier
+from ..encoders.vit import Block, ViT, patch_size, patchify, positions, start, take
 from .base import Method, full_precision
 
 __all__ = ["MAE", "n_visible", "painting_loss"]
@@ -132,8 +132,10 @@ class _MAE(nn.Module):
         blocks = [Block(width, options["decoder_heads"]) for _ in range(options["decoder_depth"])]
         self.decoder = nn.Sequential(*blocks, nn.LayerNorm(width, eps=1e-6))
         self.paint = nn.Linear(width, pixels)
-        for part in (self.enter, self.decoder, self.paint):
-            part.apply(xavier)
+        for part in (self.enter, self.decoder):
+            part.apply(start)
+        nn.init.zeros_(self.paint.weight)  # black at first: chance paintings cost many steps
+        nn.init.zeros_(self.paint.bias)
         self.n_visible = n_visible(encoder.n_patches, options["mask_ratio"])
         self.normalize = options["normalize_patches"]
 

@@ -21,8 +21,8 @@ class SwAV(Method):
     ----------
     temperature : float, default=0.1
         Of the softmax over cosines with the prototypes; above 0.
-    epsilon : float, default=0.05
-        Smoothness of the balanced assignment; above 0. Larger is softer.
+    epsilon : float, default=0.03
+        Smoothness of the balanced assignment; above 0. Larger is softer; the paper's is 0.05.
     n_iterations : int, default=3
         Rounds of the Sinkhorn algorithm; at least 1.
     n_prototypes : int, default=100
@@ -51,7 +51,7 @@ class SwAV(Method):
     contrasting cluster assignments, NeurIPS 2020 (arXiv:2006.09882).
     """
 
-    def __init__(self, temperature=0.1, epsilon=0.05, n_iterations=3, n_prototypes=100,
+    def __init__(self, temperature=0.1, epsilon=0.03, n_iterations=3, n_prototypes=100,
                  hidden_dim=256, projection_dim=64, n_local=0, local_scale=(0.2, 0.5),
                  freeze_prototypes=0.02):  # fmt: skip
         self.temperature = temperature

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .._compat import as_array, shown
+from .._compat import shown
 from ..result import MemorizationResult
 from ..wording import estimand
 
@@ -49,24 +49,6 @@ def check_result(result):
         hint = " Call from_estimator." if hasattr(result, "fit") else ""
         raise TypeError(f"result must be a MemorizationResult, got {shown(result)}.{hint}")
     return result
-
-
-def check_labels(y, n):
-    """Labels as an array (n,), which can be sorted; at most a column is flattened."""
-    labels = as_array("y", y)
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = labels[:, 0]
-    if labels.shape != (n,):
-        raise ValueError(
-            f"y must have one label for each of the {n} rows, got shape {labels.shape}."
-        )
-    try:
-        np.unique(labels)
-    except TypeError as error:
-        raise TypeError(
-            f"y mixes labels that can't be sorted ({error}): make them all strings."
-        ) from error
-    return labels
 
 
 def describe(result):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .._compat import named, shown
+from .._compat import check_labels, named, shown
 from ..designs import ROLES
 from ._common import (
     BAND,
@@ -17,7 +17,6 @@ from ._common import (
     SKY,
     VERMILLION,
     bare,
-    check_labels,
     check_result,
     describe,
     pyplot,

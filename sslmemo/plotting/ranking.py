@@ -7,7 +7,7 @@ import numbers
 
 import numpy as np
 
-from .._compat import Items, as_source, check_in_range
+from .._compat import Items, as_source, check_in_range, check_labels
 from .._compat import shown as in_words
 from ..data import as_data
 from ._common import (
@@ -15,7 +15,6 @@ from ._common import (
     INK,
     MAX_GROUPS,
     MUTED,
-    check_labels,
     check_result,
     describe,
     pyplot,
