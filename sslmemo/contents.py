@@ -114,6 +114,7 @@ def pool_content(estimator):
     content |= {
         "encoder": encoder_content(estimator.encoder_),
         "run": estimator.result_.run,
+        "knn_accuracy": estimator.result_.knn_accuracy,
         "so_far": None if estimator._finished is None else [estimator._so_far()],
         "recipe": {k: trainer.config()[k] for k in RECIPE},
         "draws_itself": trainer.draws_itself,

@@ -294,7 +294,7 @@ class MemorizationEstimator(ReadsRows):
             parts.data,
             n_jobs=limit_jobs(self.n_jobs, parts.trainer.device),
             store=self.memory,
-            keep_models=self.keep_encoders,
+            keep_models=bool(self.keep_encoders),
             on_error=self.on_error,
             max_time=self.max_time,
             verbose=self.verbose,
@@ -356,7 +356,7 @@ class MemorizationEstimator(ReadsRows):
             parts = assemble(this, this._read(X, reset=True), groups, entropy_of(self.random_state))
             done = stored(
                 parts.plan, parts.trainer, parts.measurements, parts.data, self.memory,
-                self.keep_encoders,
+                bool(self.keep_encoders),
             )  # fmt: skip
         if done is None:
             raise ValueError("no block is finished yet, so there is no partial result.")
@@ -602,7 +602,7 @@ class MemorizationEstimator(ReadsRows):
         if not (isinstance(reliability, numbers.Real) and 0 < reliability < 1):
             raise ValueError(f"reliability must lie strictly between 0 and 1, got {reliability!r}.")
         pilot = clone(self)
-        size = get_design(self.design).block_size(len(X))
+        size = get_design(self.design).block_size(len(pilot._read(X, reset=True)))
         pilot.set_params(n_encoders=4 * size, warm_start=False)
         result = pilot.fit(X, groups=groups).result_
         return pilot_plan(result, reliability, self.n_jobs)
@@ -674,6 +674,7 @@ class MemorizationEstimator(ReadsRows):
             (self._earlier,), self._finished = content["so_far"], Finished()
         estimate = configured(self.estimate, self.normalize, self.anchor)
         self.result_ = MemorizationResult(content["run"], estimate)
+        self.result_.knn_accuracy = content["knn_accuracy"]
         self.membership_ = self.result_.run.plan.member
         self.memorization_scores_ = self.result_.score
         self.standard_errors_ = self.result_.standard_error
@@ -692,6 +693,7 @@ class MemorizationEstimator(ReadsRows):
         check_flag("warm_start", self.warm_start)
         check_flag("verbose", self.verbose, levels=True)
         check_folder("memory", self.memory)
+        limit_jobs(self.n_jobs, "cpu")  # refuses what is no number of jobs
         if not isinstance(self.measurements, (list, tuple)) or not all(
             isinstance(m, Measurement) for m in self.measurements
         ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pickle
 import threading
 import time
 from collections import deque
@@ -73,6 +74,13 @@ def execute(plan, trainer, measurements, data, todo, *, n_jobs, store, keys, kee
             try:
                 for finished in parallel(jobs()):
                     yield from landed(tuple(finished), finished)
+            except pickle.PicklingError as error:
+                why = str(error.__cause__ or error).strip('"\n ').splitlines()[-1]
+                raise TypeError(
+                    "n_jobs > 1 sends the rows, encoder=, augmentation= and distance= to other "
+                    f"processes, and one of them can't be pickled ({why}): use "
+                    "n_jobs=1."
+                ) from error
             except Exception as error:
                 if not _worker_died(error):
                     raise

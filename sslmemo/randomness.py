@@ -96,13 +96,21 @@ def single_thread():
 
 @contextlib.contextmanager
 def usual_torch():
-    """Run as torch starts: float32 by default and gradients possible, whatever the caller has set."""
+    """Run as torch starts, whatever the caller has set: float32, the CPU, gradients, no autocast."""
     import torch
 
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float32)
     try:
-        with torch.inference_mode(False):
+        with contextlib.ExitStack() as switched:
+            switched.enter_context(torch.inference_mode(False))
+            if torch.get_default_device().type != "cpu":
+                switched.enter_context(torch.device("cpu"))
+            for kind in ("cpu", "cuda"):
+                if torch.is_autocast_enabled(kind):
+                    # inside an outer autocast, weights once cast are kept, and go stale in training
+                    off = torch.autocast(kind, enabled=False, cache_enabled=False)
+                    switched.enter_context(off)
             yield
     finally:
         torch.set_default_dtype(before)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+import numbers
 from dataclasses import replace
 
 import numpy as np
 
+from ._compat import check_in_range
 from .estimates import ESTIMATES, get_estimate
 from .estimates.nulls import noise_band, null_scores
 from .estimates.posterior import posterior
@@ -230,6 +232,8 @@ class MemorizationResult:
         TypeError, ValueError
             `top_k` is no int, or lies outside 1 to n_samples.
         """
+        if top_k is not None:
+            check_in_range("top_k", top_k, numbers.Integral, 1, len(self))
         s, p = self.scores, self.p_values(min_score)
         low, high = self.interval()
         posterior_low, posterior_high = self.posterior.interval()
@@ -386,7 +390,11 @@ class MemorizationResult:
                 f"a result of the foreign estimate {type(self.estimate).__name__} can't be saved: "
                 "save MemorizationResult(result.run) and estimate again after loading."
             )
-        content = {"run": replace(self.run, models=None), "estimate": self.estimate}
+        content = {
+            "run": replace(self.run, models=None),
+            "estimate": self.estimate,
+            "knn_accuracy": self.knn_accuracy,
+        }
         write(path, "MemorizationResult", content)
 
     @classmethod
@@ -411,4 +419,6 @@ class MemorizationResult:
             The file is no result, or was torn or altered.
         """
         content = read(path, "MemorizationResult")
-        return cls(content["run"], content["estimate"])
+        result = cls(content["run"], content["estimate"])
+        result.knn_accuracy = content["knn_accuracy"]
+        return result

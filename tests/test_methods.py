@@ -46,7 +46,7 @@ def test_nt_xent_gradient():
 
 def test_parameters_follow_scikit_learn():
     assert SimCLR(temperature=0.5).get_params() == {"temperature": 0.5, "projection_dim": 64}
-    with pytest.raises(ValueError, match="temperature must be above 0"):
+    with pytest.raises(ValueError, match="temperature must be a number above 0"):
         SimCLR(temperature=0).build(torch.nn.Identity(), 4)
     with pytest.raises(ValueError, match="Did you mean 'simclr'"):
         get_method("simlcr")

@@ -7,12 +7,15 @@ import numbers
 import numpy as np
 import torch
 
-from .._compat import check_in_range
+from .._compat import check_choice, check_in_range
 from ..augmentations.views import Views
 from ..distances import check_distance, get_distance
 from ..identity import describe
+from ..protocols import TrainingError
 
 __all__ = ["Alignment"]
+
+MOST_VIEWS = 1024  # half a million pairs a row
 
 
 class Alignment:
@@ -45,13 +48,12 @@ class Alignment:
 
     def __init__(self, augmentation, distance="euclidean", n_views=8, anchor="view",
                  layer="encoder", device="cpu"):  # fmt: skip
-        if anchor not in ("view", "clean"):
-            raise ValueError(f"anchor must be 'view' or 'clean', got {anchor!r}.")
-        check_in_range("n_views", n_views, numbers.Integral, 1)
+        check_choice("anchor", anchor, ("view", "clean"))
+        check_in_range("n_views", n_views, numbers.Integral, 1, MOST_VIEWS)
         if n_views < (2 if anchor == "view" else 1):
             raise ValueError(f"n_views must be at least 2 with anchor='view', got {n_views}.")
         self.views, self.distance = Views(augmentation), distance
-        self.n_views, self.anchor, self.layer, self.device = n_views, anchor, layer, device
+        self.n_views, self.anchor, self.layer, self.device = int(n_views), anchor, layer, device
         self._distance = get_distance(distance)
 
     def config(self):
@@ -67,12 +69,12 @@ class Alignment:
 
     def check(self):
         """Try the distance on random embeddings before any training."""
-        z = torch.randn(2, 5, 8, generator=torch.Generator().manual_seed(0))
+        z = _embeddings(0)
         check_distance(self._distance, z[0], z[1])
 
     def probe(self, data):
         """What the distance says of fixed embeddings."""
-        z = torch.randn(2, 5, 8, generator=torch.Generator().manual_seed(1))
+        z = _embeddings(1)
         return {"distance": self._distance(z[0], z[1]).numpy()}
 
     def observer(self, k, n):
@@ -85,6 +87,12 @@ class Alignment:
             clean = data.rows(index, self.device) if self.anchor == "clean" else None
             for j, model in enumerate(models):
                 by_view[j, index] = self._by_view(model, views, clean)
+        if not np.isfinite(by_view).all():
+            encoder, row, _ = np.argwhere(~np.isfinite(by_view))[0]
+            raise TrainingError(
+                f"encoder {encoder} of the block of seed {seed} has no finite alignment of row {row}: its "
+                "last steps diverged (lower learning_rate), or encoder or distance give NaN there."
+            )
         return self._named(by_view)
 
     def of_one(self, models, data, row, seed):
@@ -111,3 +119,9 @@ class Alignment:
         total = torch.zeros(v, b, dtype=d.dtype, device=z.device)
         total.index_add_(0, first, d).index_add_(0, second, d)
         return (total / (v - 1)).T.cpu().numpy()
+
+
+def _embeddings(seed):
+    """Two batches of five random embeddings, to try a distance on."""
+    own = torch.Generator().manual_seed(seed)
+    return torch.randn(2, 5, 8, generator=own, dtype=torch.float32, device="cpu")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..protocols import TrainingError
+
 __all__ = ["Quality", "effective_rank", "uniformity"]
 
 
@@ -48,6 +50,11 @@ class Quality:
         count = min(self.n_rows, len(data))
         x = data.rows(np.linspace(0, len(data) - 1, count).round().astype(int))
         z = [m.embed(x, self.layer).double().cpu().numpy() for m in models]
+        if not all(np.isfinite(e).all() for e in z):
+            raise TrainingError(
+                f"an encoder of seed {seed} has representations that are not finite: its last steps "
+                "diverged (lower learning_rate), or it gives NaN for some row."
+            )
         unit = [e / np.maximum(np.linalg.norm(e, axis=1, keepdims=True), 1e-12) for e in z]
         spread = [np.sqrt(np.square(u - u.mean(0)).sum(1).mean()) for u in unit]
         return {

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import numbers
+
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from .._compat import check_in_range
 from .base import Method, full_precision
 
 __all__ = ["SimCLR", "nt_xent"]
@@ -48,11 +51,11 @@ class SimCLR(Method):
 
         Raises
         ------
-        ValueError
-            `temperature` is not above 0.
+        TypeError, ValueError
+            A parameter is out of its range.
         """
-        if not self.temperature > 0:
-            raise ValueError(f"temperature must be above 0, got {self.temperature!r}.")
+        check_in_range("temperature", self.temperature, numbers.Real, 0, open_low=True)
+        check_in_range("projection_dim", self.projection_dim, numbers.Integral, 1)
         return _SimCLR(encoder, out_dim, self.projection_dim, self.temperature)
 
 

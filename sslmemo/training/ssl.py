@@ -12,6 +12,7 @@ import math
 import numpy as np
 import torch
 
+from .._compat import draws_undone
 from ..augmentations.views import ViewBank, Views
 from ..encoders import build_encoder, output_dim
 from ..identity import describe
@@ -111,8 +112,13 @@ class SSLTrainer:
         """Try one forward pass before any training; finds modules that draw random numbers."""
         self.views.check(data)
         index = np.arange(self.batch_size) % len(data)
-        with seeded(0), torch.no_grad():
-            module = self.build(0)
+        with draws_undone(), seeded(0), torch.no_grad():
+            module, again = self.build(0), self.build(0)
+            if not _equal_weights(module, again):
+                raise ValueError(
+                    "encoder has other weights under the same seed: they must be drawn from torch's "
+                    "global generator (as torch.nn.init does) or be the same at every call."
+                )
             if {id(p) for p in module.parameters()} & {id(p) for p in self.build(1).parameters()}:
                 raise ValueError(
                     "encoder returned the same weights twice: the factory must build a new module at "
@@ -120,13 +126,32 @@ class SSLTrainer:
                 )
             before = torch.get_rng_state()
             views = self.views.draw(data.rows(index, self.device), self.method.n_views, 0)
-            loss, per_row, _ = module(views, self._draws(0, 0, len(index)), 0.0)
+            loss, per_row = self._try(module, views)
             self.draws_itself = not torch.equal(before, torch.get_rng_state())
         if loss.shape != () or per_row.shape != (len(index),):
             raise ValueError(
                 f"{type(self.method).__name__} must return a scalar loss and one loss a sample, got "
                 f"shapes {tuple(loss.shape)} and {tuple(per_row.shape)} for {len(index)} samples."
             )
+
+    def _try(self, module, views):
+        """Loss of one forward pass in training mode; whatever it raises is a ValueError."""
+        name = type(self.method).__name__
+        try:
+            loss, per_row, _ = module(views, self._draws(0, 0, views.shape[1]), 0.0)
+        except Exception as error:
+            raise ValueError(
+                f"a first step of {name} with encoder {type(module.encoder).__name__} on views of shape "
+                f"{tuple(views.shape)} failed ({type(error).__name__}: {error})."
+            ) from error
+        if not (isinstance(loss, torch.Tensor) and isinstance(per_row, torch.Tensor)):
+            raise TypeError(f"{name} must return two tensors, a loss and one loss a sample.")
+        if not torch.isfinite(loss).all():
+            raise ValueError(
+                f"the loss of {name} is not finite before any training: the encoder returns NaN or "
+                "infinite values for these rows, or they are too large for it."
+            )
+        return loss, per_row
 
     def probe(self, data):
         """What the user's callables do on a fixed batch: tells apart those that share a name."""
@@ -242,6 +267,12 @@ class SSLTrainer:
 
     def __getstate__(self):
         return {**self.__dict__, "_bank": (None, None)}  # a bank is drawn again, never sent
+
+
+def _equal_weights(one, other):
+    """Whether two modules have equal parameters and buffers."""
+    pairs = zip(one.state_dict().values(), other.state_dict().values(), strict=True)
+    return all(bool(((a == b) | (a.isnan() & b.isnan())).all()) for a, b in pairs)
 
 
 def row_stream(rows, batch_size, rng):
