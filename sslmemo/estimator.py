@@ -266,9 +266,9 @@ class MemorizationEstimator(ReadsRows):
                 done = self._run(plan, parts, self._finished)
                 done = done if earlier is None else merge_runs(earlier, done)
             result = MemorizationResult(done, estimate)
-            encoder = SSLEncoder(
-                **{k: v for k, v in self.get_params(deep=False).items() if k in _ENCODER_PARAMETERS}
-            )
+            mine = self.get_params(deep=False)
+            encoder = SSLEncoder(**{k: v for k, v in mine.items() if k in _ENCODER_PARAMETERS})
+            encoder.verbose = 0  # one training more: no bar of its own
             encoder._fit(data, derive_seed(entropy, "encoder of all rows"))
         except KeyboardInterrupt:
             raise KeyboardInterrupt(self._how_to_go_on(len(parts.plan.seed))) from None
