@@ -80,7 +80,11 @@ def save(name, claim, rows, scale):
     """Write one result as JSON, with machine, versions, date and commit."""
     RESULTS.mkdir(exist_ok=True)
     head = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+        ["git", "rev-parse", "--short", "HEAD"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=RESULTS.parent,
     )
     record = {
         "name": name,
@@ -89,6 +93,8 @@ def save(name, claim, rows, scale):
         "date": datetime.date.today().isoformat(),
         "commit": head.stdout.strip() or None,
         "machine": machine(),
-        "rows": rows,
+        "rows": [
+            {k: None if v != v else v for k, v in row.items()} for row in rows
+        ],  # JSON has no NaN
     }
     (RESULTS / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")
