@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
 from sklearn.datasets import load_digits
 
 from sslmemo import MemorizationEstimator
+
+torch.set_num_threads(1)  # networks this small lose time to a second thread
 
 TINY = {"n_encoders": 4, "epochs": 2, "verbose": 0, "random_state": 0, "n_views": 4}
 
