@@ -8,8 +8,9 @@ from torch import nn
 
 from .._compat import check_in_range
 from .base import Method, full_precision
+from .heads import expander
 
-__all__ = ["BarlowTwins", "barlow_twins_loss", "expander"]
+__all__ = ["BarlowTwins", "barlow_twins_loss"]
 
 EPS = 1e-5  # added to variances, as BatchNorm does: a constant dimension counts as uncorrelated
 
@@ -43,25 +44,6 @@ class BarlowTwins(Method):
         self.projection_dim = projection_dim
 
     def build(self, encoder, out_dim):
-        """Build encoder and projector.
-
-        Parameters
-        ----------
-        encoder : torch.nn.Module
-            Fresh encoder, (b, *shape) -> (b, out_dim).
-        out_dim : int
-            Length of its representation; at least 1.
-
-        Returns
-        -------
-        torch.nn.Module
-            As `Method.build` says.
-
-        Raises
-        ------
-        TypeError, ValueError
-            A parameter is out of its range.
-        """
         check_in_range("lambd", self.lambd, numbers.Real, 0)
         for name in ("hidden_dim", "projection_dim"):
             check_in_range(name, getattr(self, name), numbers.Integral, 1)
@@ -78,30 +60,6 @@ class _BarlowTwins(nn.Module):
         h = self.encoder(views.flatten(0, 1))  # (2b, d), both views in one batch
         loss, per_row = barlow_twins_loss(self.projector(h), self.lambd)
         return loss, per_row, h.unflatten(0, views.shape[:2])
-
-
-def expander(in_dim, hidden_dim, out_dim):
-    """Projector of Barlow Twins and VICReg: two hidden layers with BatchNorm and ReLU, one linear.
-
-    Parameters
-    ----------
-    in_dim, hidden_dim, out_dim : int
-        Length of a representation, units of a hidden layer, length of a projection.
-
-    Returns
-    -------
-    torch.nn.Sequential
-        (b, in_dim) -> (b, out_dim).
-    """
-    return nn.Sequential(
-        nn.Linear(in_dim, hidden_dim, bias=False),
-        nn.BatchNorm1d(hidden_dim),
-        nn.ReLU(inplace=True),
-        nn.Linear(hidden_dim, hidden_dim, bias=False),
-        nn.BatchNorm1d(hidden_dim),
-        nn.ReLU(inplace=True),
-        nn.Linear(hidden_dim, out_dim, bias=False),
-    )
 
 
 @full_precision

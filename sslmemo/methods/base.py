@@ -44,9 +44,20 @@ class Method(BaseEstimator):
     ----------
     n_views : int
         Views of a sample that one step needs.
+
+    Notes
+    -----
+    A hook that a method overrides without a docstring of its own has that of the base.
     """
 
     n_views = 2
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        for name in ("build", "draws", "after_step"):
+            hook = vars(cls).get(name)
+            if hook is not None and hook.__doc__ is None:
+                hook.__doc__ = getattr(Method, name).__doc__
 
     def build(self, encoder, out_dim):
         """Build the module that is trained.
@@ -64,6 +75,11 @@ class Method(BaseEstimator):
             With attributes `encoder` and `projector`, called as
             ``module(views, draws, progress) -> (loss, per_row, z)``: views (V, b, *shape), loss (),
             the loss of each sample (b,), representations (V, b, d) for whoever observes.
+
+        Raises
+        ------
+        TypeError, ValueError
+            A parameter of the method is out of its range, or the encoder does not suit it.
         """
         raise NotImplementedError
 
@@ -83,6 +99,11 @@ class Method(BaseEstimator):
         -------
         dict of str to tensor
             What the module gets as `draws`; empty by default.
+
+        Raises
+        ------
+        ValueError
+            The method can't draw for samples of this shape.
         """
         return {}
 

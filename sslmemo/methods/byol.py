@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import numbers
 
 import torch
@@ -11,9 +10,10 @@ from torch import nn
 
 from .._compat import check_in_range
 from .base import Method, full_precision
-from .moco import follow, slow_copy
+from .heads import perceptron
+from .momentum import follow, momentum_at, slow_copy
 
-__all__ = ["BYOL", "byol_loss", "momentum_at"]
+__all__ = ["BYOL", "byol_loss"]
 
 
 class BYOL(Method):
@@ -45,44 +45,14 @@ class BYOL(Method):
         self.projection_dim = projection_dim
 
     def build(self, encoder, out_dim):
-        """Build encoder, projector, their slow copy (the target) and the predictor.
-
-        Parameters
-        ----------
-        encoder : torch.nn.Module
-            Fresh encoder, (b, *shape) -> (b, out_dim).
-        out_dim : int
-            Length of its representation; at least 1.
-
-        Returns
-        -------
-        torch.nn.Module
-            As `Method.build` says.
-
-        Raises
-        ------
-        TypeError, ValueError
-            A parameter is out of its range.
-        """
         check_in_range("tau_base", self.tau_base, numbers.Real, 0, 1)
         for name in ("hidden_dim", "projection_dim"):
             check_in_range(name, getattr(self, name), numbers.Integral, 1)
-        projector = _head(out_dim, self.hidden_dim, self.projection_dim)
-        predictor = _head(self.projection_dim, self.hidden_dim, self.projection_dim)
+        projector = perceptron(out_dim, self.hidden_dim, self.projection_dim)
+        predictor = perceptron(self.projection_dim, self.hidden_dim, self.projection_dim)
         return _BYOL(encoder, projector, predictor)
 
     def after_step(self, parameters, buffers, progress):
-        """Move the target toward the online network, see `Method.after_step`.
-
-        Parameters
-        ----------
-        parameters : dict of str to tensor
-            Of the module, by name.
-        buffers : dict of str to tensor
-            Of the module, by name.
-        progress : float
-            Share of the training's steps before this one, in [0, 1).
-        """
         follow(parameters, momentum_at(progress, self.tau_base))
 
 
@@ -99,33 +69,6 @@ class _BYOL(nn.Module):
             target = self.slow(both)
         per_row = byol_loss(self.predictor(self.projector(h)), target)
         return per_row.mean(), per_row, h.unflatten(0, views.shape[:2])
-
-
-def _head(in_dim, hidden_dim, out_dim):
-    return nn.Sequential(
-        nn.Linear(in_dim, hidden_dim, bias=False),  # BatchNorm would cancel a bias
-        nn.BatchNorm1d(hidden_dim),
-        nn.ReLU(inplace=True),
-        nn.Linear(hidden_dim, out_dim),
-    )
-
-
-def momentum_at(progress, tau_base):
-    """Momentum of the target: from `tau_base` to 1 along a cosine (section 3.3 of the paper).
-
-    Parameters
-    ----------
-    progress : float
-        Share of the training done, in [0, 1].
-    tau_base : float
-        Momentum of the first step, in [0, 1].
-
-    Returns
-    -------
-    float
-        Between `tau_base` and 1.
-    """
-    return 1 - (1 - tau_base) * (math.cos(math.pi * progress) + 1) / 2
 
 
 @full_precision

@@ -9,15 +9,14 @@ import torch
 from torch import nn
 
 from .._compat import check_in_range
-from .base import Method, full_precision
-from .byol import momentum_at
-from .moco import follow, slow_copy
-from .prototypes import Prototypes, check_local, local_boxes, swapped_entropy, with_local_views
+from .base import full_precision
+from .momentum import follow, momentum_at, slow_copy
+from .prototypes import LocalViews, Prototypes, swapped_entropy, with_local_views
 
 __all__ = ["DINO", "moved_centre", "teacher_temperature_at"]
 
 
-class DINO(Method):
+class DINO(LocalViews):
     """A view predicts a slow teacher's sharpened, centred distribution for the other views.
 
     Parameters
@@ -77,31 +76,7 @@ class DINO(Method):
         self.local_scale = local_scale
         self.freeze_prototypes = freeze_prototypes
 
-    @property
-    def n_views(self):
-        """Two global views and the local ones."""
-        return 2 + self.n_local
-
     def build(self, encoder, out_dim):
-        """Build encoder, projector and prototypes, their slow copy (the teacher) and the centre.
-
-        Parameters
-        ----------
-        encoder : torch.nn.Module
-            Fresh encoder, (b, *shape) -> (b, out_dim).
-        out_dim : int
-            Length of its representation; at least 1.
-
-        Returns
-        -------
-        torch.nn.Module
-            As `Method.build` says.
-
-        Raises
-        ------
-        TypeError, ValueError
-            A parameter is out of its range.
-        """
         for name in ("temperature", "teacher_temperature", "warmup_temperature"):
             check_in_range(name, getattr(self, name), numbers.Real, 0, open_low=True)
         for name in ("warmup", "momentum", "center_momentum", "freeze_prototypes"):
@@ -109,7 +84,7 @@ class DINO(Method):
         check_in_range("n_prototypes", self.n_prototypes, numbers.Integral, 2)
         for name in ("hidden_dim", "projection_dim"):
             check_in_range(name, getattr(self, name), numbers.Integral, 1)
-        check_local(self.n_local, self.local_scale)
+        self.check_local()
         projector = nn.Sequential(
             nn.Linear(out_dim, self.hidden_dim),
             nn.GELU(),
@@ -120,42 +95,7 @@ class DINO(Method):
         prototypes = Prototypes(self.n_prototypes, self.projection_dim)
         return _DINO(encoder, projector, prototypes, self.get_params())
 
-    def draws(self, generator, batch, shape):
-        """Draw the boxes of the local views, see `Method.draws`.
-
-        Parameters
-        ----------
-        generator : torch.Generator
-            Seeded for the step, on the device of the training.
-        batch : int
-            Samples in the step.
-        shape : tuple of int
-            Shape of one sample.
-
-        Returns
-        -------
-        dict of str to tensor
-            ``"boxes"`` (n_local, batch, 4) where there are local views.
-
-        Raises
-        ------
-        ValueError
-            Local views of what is no image.
-        """
-        return local_boxes(generator, batch, shape, self.n_local, self.local_scale)
-
     def after_step(self, parameters, buffers, progress):
-        """Move the teacher toward the student, see `Method.after_step`.
-
-        Parameters
-        ----------
-        parameters : dict of str to tensor
-            Of the module, by name.
-        buffers : dict of str to tensor
-            Of the module, by name.
-        progress : float
-            Share of the training's steps before this one, in [0, 1).
-        """
         follow(parameters, momentum_at(progress, self.momentum))
 
 

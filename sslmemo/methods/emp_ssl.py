@@ -10,6 +10,7 @@ from torch import nn
 
 from .._compat import check_in_range
 from .base import Method, full_precision
+from .heads import perceptron
 
 __all__ = ["EMPSSL", "mean_view_distance", "total_coding_rate"]
 
@@ -58,36 +59,12 @@ class EMPSSL(Method):
         self.projection_dim = projection_dim
 
     def build(self, encoder, out_dim):
-        """Build encoder and projector.
-
-        Parameters
-        ----------
-        encoder : torch.nn.Module
-            Fresh encoder, (b, *shape) -> (b, out_dim).
-        out_dim : int
-            Length of its representation; at least 1.
-
-        Returns
-        -------
-        torch.nn.Module
-            As `Method.build` says.
-
-        Raises
-        ------
-        TypeError, ValueError
-            A parameter is out of its range.
-        """
         check_in_range("n_views", self.n_views, numbers.Integral, 2)
         for name in ("invariance", "epsilon"):
             check_in_range(name, getattr(self, name), numbers.Real, 0, open_low=True)
         for name in ("hidden_dim", "projection_dim"):
             check_in_range(name, getattr(self, name), numbers.Integral, 1)
-        projector = nn.Sequential(
-            nn.Linear(out_dim, self.hidden_dim, bias=False),
-            nn.BatchNorm1d(self.hidden_dim),
-            nn.ReLU(inplace=True),
-            nn.Linear(self.hidden_dim, self.projection_dim),
-        )
+        projector = perceptron(out_dim, self.hidden_dim, self.projection_dim)
         return _EMPSSL(encoder, projector, self.invariance, self.epsilon)
 
 

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from .._compat import check_in_range
-from .barlow_twins import expander
 from .base import Method, full_precision
+from .heads import expander
 
 __all__ = ["LeJEPA", "epps_pulley", "lejepa_loss"]
 
@@ -55,25 +55,6 @@ class LeJEPA(Method):
         self.projection_dim = projection_dim
 
     def build(self, encoder, out_dim):
-        """Build encoder and projector.
-
-        Parameters
-        ----------
-        encoder : torch.nn.Module
-            Fresh encoder, (b, *shape) -> (b, out_dim).
-        out_dim : int
-            Length of its representation; at least 1.
-
-        Returns
-        -------
-        torch.nn.Module
-            As `Method.build` says.
-
-        Raises
-        ------
-        TypeError, ValueError
-            A parameter is out of its range, or `n_points` is even.
-        """
         check_in_range("lambd", self.lambd, numbers.Real, 0, 1)
         check_in_range("t_max", self.t_max, numbers.Real, 0, open_low=True)
         check_in_range("n_points", self.n_points, numbers.Integral, 3)
@@ -86,23 +67,7 @@ class LeJEPA(Method):
         projector = expander(out_dim, self.hidden_dim, self.projection_dim)
         return _LeJEPA(encoder, projector, self.lambd, self.n_points, self.t_max)
 
-    def draws(self, generator, batch, shape):
-        """Draw the directions of a step, see `Method.draws`.
-
-        Parameters
-        ----------
-        generator : torch.Generator
-            Seeded for the step, on the device of the training.
-        batch : int
-            Samples in the step.
-        shape : tuple of int
-            Shape of one sample.
-
-        Returns
-        -------
-        dict of str to tensor
-            ``"directions"`` (projection_dim, n_slices), its columns of unit length.
-        """
+    def draws(self, generator, batch, shape):  # unit columns (projection_dim, n_slices)
         size = self.projection_dim, self.n_slices
         a = torch.randn(size, generator=generator, device=generator.device)
         return {"directions": a / a.norm(dim=0)}

@@ -56,25 +56,6 @@ class MAE(Method):
         self.normalize_patches = normalize_patches
 
     def build(self, encoder, out_dim):
-        """Build encoder and decoder.
-
-        Parameters
-        ----------
-        encoder : sslmemo.encoders.vit.ViT
-            Fresh encoder with the patches of `patch_size`.
-        out_dim : int
-            Length of its representation.
-
-        Returns
-        -------
-        torch.nn.Module
-            As `Method.build` says; `projector` is the identity.
-
-        Raises
-        ------
-        TypeError, ValueError
-            A parameter is out of its range, or the encoder is no such transformer.
-        """
         check_in_range("mask_ratio", self.mask_ratio, numbers.Real, 0, open_low=True)
         for name in ("decoder_width", "decoder_depth", "decoder_heads"):
             check_in_range(name, getattr(self, name), numbers.Integral, 1)
@@ -98,23 +79,7 @@ class MAE(Method):
         n_visible(encoder.n_patches, self.mask_ratio)
         return _MAE(encoder, self.get_params())
 
-    def draws(self, generator, batch, shape):
-        """Draw the noise that orders each sample's patches, see `Method.draws`.
-
-        Parameters
-        ----------
-        generator : torch.Generator
-            Seeded for the step, on the device of the training.
-        batch : int
-            Samples in the step.
-        shape : tuple of int
-            Shape of one sample.
-
-        Returns
-        -------
-        dict of str to tensor
-            ``"noise"`` (batch, n_patches), uniform: the smallest are visible.
-        """
+    def draws(self, generator, batch, shape):  # (batch, n_patches): the smallest are visible
         patch = patch_size(shape)
         n_patches = (shape[1] // patch) * (shape[2] // patch)
         noise = torch.rand(batch, n_patches, generator=generator, device=generator.device)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import numbers
 
 import torch
@@ -11,8 +10,9 @@ from torch import nn
 
 from .._compat import check_in_range
 from .base import Method, full_precision
+from .momentum import follow, slow_copy
 
-__all__ = ["MoCo", "enqueued", "follow", "info_nce", "slow_copy"]
+__all__ = ["MoCo", "enqueued", "info_nce"]
 
 
 class MoCo(Method):
@@ -55,25 +55,6 @@ class MoCo(Method):
         self.projection_dim = projection_dim
 
     def build(self, encoder, out_dim):
-        """Build encoder, projector, their slow copy and the queue.
-
-        Parameters
-        ----------
-        encoder : torch.nn.Module
-            Fresh encoder, (b, *shape) -> (b, out_dim).
-        out_dim : int
-            Length of its representation; at least 1.
-
-        Returns
-        -------
-        torch.nn.Module
-            As `Method.build` says.
-
-        Raises
-        ------
-        TypeError, ValueError
-            A parameter is out of its range.
-        """
         check_in_range("temperature", self.temperature, numbers.Real, 0, open_low=True)
         check_in_range("momentum", self.momentum, numbers.Real, 0, 1)
         for name in ("queue_size", "hidden_dim", "projection_dim"):
@@ -87,17 +68,6 @@ class MoCo(Method):
         return _MoCo(encoder, projector, F.normalize(queue, dim=1), self.temperature)
 
     def after_step(self, parameters, buffers, progress):
-        """Move the key network toward the query network, see `Method.after_step`.
-
-        Parameters
-        ----------
-        parameters : dict of str to tensor
-            Of the module, by name.
-        buffers : dict of str to tensor
-            Of the module, by name.
-        progress : float
-            Share of the training's steps before this one, in [0, 1).
-        """
         follow(parameters, self.momentum)
 
 
@@ -118,41 +88,6 @@ class _MoCo(nn.Module):
         self.queue.copy_(enqueued(self.queue, keys))
         per_row = info_nce(self.projector(h), keys, before, self.temperature)
         return per_row.mean(), per_row, h.unflatten(0, views.shape[:2])
-
-
-def slow_copy(encoder, projector):
-    """Copy of encoder and projector that the optimizer leaves alone, for `follow` to move.
-
-    Parameters
-    ----------
-    encoder, projector : torch.nn.Module
-        The networks that are trained; left as they are.
-
-    Returns
-    -------
-    torch.nn.Sequential
-        Both in a row, named "encoder" and "projector", without gradients. The module that owns it
-        calls it `slow`.
-    """
-    slow = nn.Sequential()
-    slow.add_module("encoder", encoder)
-    slow.add_module("projector", projector)
-    return copy.deepcopy(slow).requires_grad_(False)
-
-
-def follow(parameters, momentum):
-    """Move every parameter "slow.x" toward "x", in place: slow <- momentum slow + (1 - momentum) x.
-
-    Parameters
-    ----------
-    parameters : dict of str to tensor
-        By name, of one module or of a stack.
-    momentum : float
-        In [0, 1].
-    """
-    for name, slow in parameters.items():
-        if name.startswith("slow."):
-            slow.lerp_(parameters[name.removeprefix("slow.")], 1 - momentum)
 
 
 @full_precision

@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from .._compat import check_in_range
-from .base import full_precision
+from .base import Method, full_precision
 
-__all__ = ["Prototypes", "check_local", "local_boxes", "swapped_entropy", "with_local_views"]
+__all__ = ["LocalViews", "Prototypes", "local_boxes", "swapped_entropy", "with_local_views"]
 
 RATIO = math.log(4 / 3)  # width over height of a box, between 3/4 and 4/3
 
@@ -69,15 +69,26 @@ def swapped_entropy(targets, logits):
     return (itself - every) / (n_targets * (n_views - 1))
 
 
-def check_local(n_local, local_scale):
-    """Check the parameters of local views."""
-    check_in_range("n_local", n_local, numbers.Integral, 0)
-    low, high = local_scale
-    if not 0 < low <= high <= 1:
-        raise ValueError(
-            "local_scale must be the smallest and the largest share of an image's area, ascending "
-            f"and in (0, 1], got {local_scale!r}."
-        )
+class LocalViews(Method):
+    """Base of methods with `n_local` further views, cut down to boxes of the areas in `local_scale`."""
+
+    @property
+    def n_views(self):
+        """Two global views and the local ones."""
+        return 2 + self.n_local
+
+    def draws(self, generator, batch, shape):  # "boxes" (n_local, batch, 4), see `local_boxes`
+        return local_boxes(generator, batch, shape, self.n_local, self.local_scale)
+
+    def check_local(self):
+        """Check the parameters of local views."""
+        check_in_range("n_local", self.n_local, numbers.Integral, 0)
+        low, high = self.local_scale
+        if not 0 < low <= high <= 1:
+            raise ValueError(
+                "local_scale must be the smallest and the largest share of an image's area, "
+                f"ascending and in (0, 1], got {self.local_scale!r}."
+            )
 
 
 def local_boxes(generator, batch, shape, n_local, local_scale):

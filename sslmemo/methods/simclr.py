@@ -35,25 +35,6 @@ class SimCLR(Method):
         self.projection_dim = projection_dim
 
     def build(self, encoder, out_dim):
-        """Build encoder and projector.
-
-        Parameters
-        ----------
-        encoder : torch.nn.Module
-            Fresh encoder, (b, *shape) -> (b, out_dim).
-        out_dim : int
-            Length of its representation; at least 1.
-
-        Returns
-        -------
-        torch.nn.Module
-            As `Method.build` says.
-
-        Raises
-        ------
-        TypeError, ValueError
-            A parameter is out of its range.
-        """
         check_in_range("temperature", self.temperature, numbers.Real, 0, open_low=True)
         check_in_range("projection_dim", self.projection_dim, numbers.Integral, 1)
         return _SimCLR(encoder, out_dim, self.projection_dim, self.temperature)

@@ -9,6 +9,7 @@ from torch import nn
 
 from .._compat import check_in_range
 from .base import Method, full_precision
+from .heads import perceptron
 
 __all__ = ["SimSiam", "simsiam_loss"]
 
@@ -41,25 +42,6 @@ class SimSiam(Method):
         self.prediction_dim = prediction_dim
 
     def build(self, encoder, out_dim):
-        """Build encoder, projector and predictor.
-
-        Parameters
-        ----------
-        encoder : torch.nn.Module
-            Fresh encoder, (b, *shape) -> (b, out_dim).
-        out_dim : int
-            Length of its representation; at least 1.
-
-        Returns
-        -------
-        torch.nn.Module
-            As `Method.build` says.
-
-        Raises
-        ------
-        TypeError, ValueError
-            A parameter is out of its range.
-        """
         for name in ("projection_dim", "prediction_dim"):
             check_in_range(name, getattr(self, name), numbers.Integral, 1)
         return _SimSiam(encoder, out_dim, self.projection_dim, self.prediction_dim)
@@ -79,12 +61,7 @@ class _SimSiam(nn.Module):
             nn.Linear(width, width, bias=False),
             nn.BatchNorm1d(width, affine=False),
         )
-        self.predictor = nn.Sequential(
-            nn.Linear(width, bottleneck, bias=False),
-            nn.BatchNorm1d(bottleneck),
-            nn.ReLU(inplace=True),
-            nn.Linear(bottleneck, width),
-        )
+        self.predictor = perceptron(width, bottleneck, width)
 
     def forward(self, views, draws, progress):  # views: (2, b, ...)
         h = self.encoder(views.flatten(0, 1))  # (2b, d), both views in one batch

@@ -8,13 +8,14 @@ import torch
 from torch import nn
 
 from .._compat import check_in_range
-from .base import Method, full_precision
-from .prototypes import Prototypes, check_local, local_boxes, swapped_entropy, with_local_views
+from .base import full_precision
+from .heads import perceptron
+from .prototypes import LocalViews, Prototypes, swapped_entropy, with_local_views
 
 __all__ = ["SwAV", "sinkhorn"]
 
 
-class SwAV(Method):
+class SwAV(LocalViews):
     """One view's cluster, balanced over the batch, is predicted from the sample's other views.
 
     Parameters
@@ -64,69 +65,16 @@ class SwAV(Method):
         self.local_scale = local_scale
         self.freeze_prototypes = freeze_prototypes
 
-    @property
-    def n_views(self):
-        """Two global views and the local ones."""
-        return 2 + self.n_local
-
     def build(self, encoder, out_dim):
-        """Build encoder, projector and prototypes.
-
-        Parameters
-        ----------
-        encoder : torch.nn.Module
-            Fresh encoder, (b, *shape) -> (b, out_dim).
-        out_dim : int
-            Length of its representation; at least 1.
-
-        Returns
-        -------
-        torch.nn.Module
-            As `Method.build` says.
-
-        Raises
-        ------
-        TypeError, ValueError
-            A parameter is out of its range.
-        """
         for name in ("temperature", "epsilon"):
             check_in_range(name, getattr(self, name), numbers.Real, 0, open_low=True)
         for name in ("n_iterations", "n_prototypes", "hidden_dim", "projection_dim"):
             check_in_range(name, getattr(self, name), numbers.Integral, 1)
         check_in_range("freeze_prototypes", self.freeze_prototypes, numbers.Real, 0, 1)
-        check_local(self.n_local, self.local_scale)
-        projector = nn.Sequential(
-            nn.Linear(out_dim, self.hidden_dim, bias=False),
-            nn.BatchNorm1d(self.hidden_dim),
-            nn.ReLU(inplace=True),
-            nn.Linear(self.hidden_dim, self.projection_dim),
-        )
+        self.check_local()
+        projector = perceptron(out_dim, self.hidden_dim, self.projection_dim)
         prototypes = Prototypes(self.n_prototypes, self.projection_dim)
         return _SwAV(encoder, projector, prototypes, self.get_params())
-
-    def draws(self, generator, batch, shape):
-        """Draw the boxes of the local views, see `Method.draws`.
-
-        Parameters
-        ----------
-        generator : torch.Generator
-            Seeded for the step, on the device of the training.
-        batch : int
-            Samples in the step.
-        shape : tuple of int
-            Shape of one sample.
-
-        Returns
-        -------
-        dict of str to tensor
-            ``"boxes"`` (n_local, batch, 4) where there are local views.
-
-        Raises
-        ------
-        ValueError
-            Local views of what is no image.
-        """
-        return local_boxes(generator, batch, shape, self.n_local, self.local_scale)
 
 
 class _SwAV(nn.Module):
@@ -168,8 +116,6 @@ def sinkhorn(scores, epsilon, n_iterations):
     """
     log_q = scores.detach() / epsilon
     for _ in range(n_iterations):
-        log_q = log_q - log_q.logsumexp(
-            0, keepdim=True
-        )  # a cluster's share is the same, up to scale
+        log_q = log_q - log_q.logsumexp(0, keepdim=True)  # clusters have equal shares
         log_q = log_q - log_q.logsumexp(1, keepdim=True)  # a sample's is 1
     return log_q.exp()

@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from .._compat import check_in_range
-from .barlow_twins import expander
 from .base import Method, full_precision
+from .heads import expander
 
 __all__ = ["VICReg", "vicreg_loss"]
 
@@ -52,25 +52,6 @@ class VICReg(Method):
         self.projection_dim = projection_dim
 
     def build(self, encoder, out_dim):
-        """Build encoder and expander.
-
-        Parameters
-        ----------
-        encoder : torch.nn.Module
-            Fresh encoder, (b, *shape) -> (b, out_dim).
-        out_dim : int
-            Length of its representation; at least 1.
-
-        Returns
-        -------
-        torch.nn.Module
-            As `Method.build` says.
-
-        Raises
-        ------
-        TypeError, ValueError
-            A parameter is out of its range.
-        """
         weights = {n: getattr(self, n) for n in ("sim_coeff", "std_coeff", "cov_coeff")}
         for name, weight in weights.items():
             check_in_range(name, weight, numbers.Real, 0)
