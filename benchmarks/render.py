@@ -7,7 +7,16 @@ from pathlib import Path
 from .common import RESULTS
 
 DOCS = Path(__file__).parents[1] / "docs"
-PAGES = {"performance.md": "[!a]*.json", "experiments/methods.md": "agreement_*.json"}
+PAGES = {
+    "performance.md": ["throughput", "step", "overhead", "cost", "scaling", "gpu"],
+    "experiments/methods.md": [
+        "agreement_methods",
+        "agreement_encoders",
+        "agreement_norms",
+        "alone",
+    ],
+    "experiments/cifar10.md": ["agreement_cifar10", "cifar10"],
+}
 START, END = "<!-- tables: made by python -m benchmarks.render -->", "<!-- end of tables -->"
 
 
@@ -15,18 +24,12 @@ def cell(value):
     return f"{value:.3g}" if isinstance(value, float) else "" if value is None else str(value)
 
 
-def columns_of(row):
-    return tuple(row)
-
-
 def table(record):
-    """One result as a Markdown section; rows with other columns begin another table."""
+    """One result as a Markdown section; rows whose first column is another begin another table."""
     lines = [f"### {record['name'].replace('_', ', ')}: {record['claim']}", ""]
-    if record["name"] in ("step",):  # one table, though some columns are of some rows only
-        groups = [(tuple(dict.fromkeys(c for r in record["rows"] for c in r)), record["rows"])]
-    else:
-        groups = [(k, list(g)) for k, g in itertools.groupby(record["rows"], columns_of)]
-    for columns, rows in groups:
+    for _, rows in itertools.groupby(record["rows"], lambda row: next(iter(row))):
+        rows = list(rows)
+        columns = list(dict.fromkeys(c for row in rows for c in row))
         lines.append("| " + " | ".join(c.replace("_", " ") for c in columns) + " |")
         lines.append("|" + "---|" * len(columns))
         lines += ["| " + " | ".join(cell(row.get(c)) for c in columns) + " |" for row in rows]
@@ -39,9 +42,10 @@ def table(record):
 
 
 def main():
-    for name, pattern in PAGES.items():
-        page, files = DOCS / name, sorted(RESULTS.glob(pattern))
-        if not files or not page.exists():
+    for name, results in PAGES.items():
+        page = DOCS / name
+        files = [f for r in results if (f := RESULTS / f"{r}.json").exists()]
+        if not files:
             continue
         head, rest = page.read_text().split(START)
         body = "\n".join(table(json.loads(f.read_text())) for f in files)

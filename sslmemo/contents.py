@@ -15,7 +15,7 @@ from .augmentations import build_augmentation
 from .data import Data, Layout
 from .encoders import auto_encoder
 from .estimates import configured
-from .identity import describe
+from .identity import alike, describe
 from .methods import get_method
 from .persistence import estimator_content, estimator_of
 from .randomness import generator, seeded
@@ -85,7 +85,7 @@ def _restored(encoder, content):
         model = trainer.restore(content["weights"])
     except RuntimeError as error:  # names or shapes of weights
         raise ValueError(f"{said}: {error}") from error
-    if not _alike(_embedded(model, shape), content["embedded"]):
+    if not alike(_embedded(model, shape), content["embedded"]):
         raise ValueError(f"{said}: with the same weights it gives other representations.")
     return model
 
@@ -127,7 +127,7 @@ def pool_content(estimator):
         *rebuild(estimator, content),
         configured(estimator.estimate, estimator.normalize, estimator.anchor),
     )
-    changed = [k for k in fitted if not _alike(fitted[k], now[k])]
+    changed = [k for k in fitted if not alike(fitted[k], now[k])]
     if changed:
         raise ValueError(
             f"{', '.join(changed)} changed since fit, so that the file would not rebuild what was "
@@ -185,9 +185,9 @@ def check_behaviour(trainer, alignment, saved):
         The views differ: another augmentation was given, or a library draws otherwise now.
     """
     now = _behaviour(trainer, alignment)
-    if not _alike(now["distance"], saved["distance"]):
+    if not alike(now["distance"], saved["distance"]):
         raise ValueError("distance= gives other distances than the one that was saved.")
-    if not _alike(now["views"], saved["views"]):
+    if not alike(now["views"], saved["views"]):
         warnings.warn(
             "the augmentation draws other views than when the estimator was saved, so alignment and "
             "null_scores of new rows will differ: augmentation= is another one, or torch or kornia "
@@ -226,12 +226,3 @@ def _fixed_rows(shape):
     import torch
 
     return torch.from_numpy(generator(0, "fixed rows").random((4, *shape), np.float32))
-
-
-def _alike(a, b):
-    """Equal, or arrays equal but for what another processor or library would change."""
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(_alike(a[k], b[k]) for k in a)
-    if isinstance(a, np.ndarray):
-        return a.shape == b.shape and np.allclose(a, b, 1e-3, 1e-4, equal_nan=True)
-    return a == b

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ._compat import Items, as_numbers, as_source, check_choice, shown
+from ._compat import check_choice, shown
+from .sources import Items, as_numbers, as_source
 
 __all__ = ["Data", "Layout", "RowIndex", "as_data"]
 

@@ -12,9 +12,10 @@ from fractions import Fraction
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from ._compat import as_array, check_in_range, named, shown
+from ._compat import check_in_range, named, shown
 from .plans import Plan
 from .randomness import derive_seed, generator
+from .sources import as_array
 
 __all__ = ["DESIGNS", "Explicit", "LeaveOneOut", "Plan", "Split", "Subsample", "get_design"]
 

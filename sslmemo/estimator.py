@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
-from ._compat import check_choice, check_flag, check_folder, check_in_range, check_labels
+from ._compat import check_choice, check_flag, check_folder, check_in_range
 from .assembly import assemble
 from .contents import check_behaviour, encoder_of, pool_content, rebuild
 from .cost import measure_cost, pilot_plan
@@ -25,6 +25,7 @@ from .probes.knn import cross_validated
 from .protocols import Measurement
 from .randomness import derive_seed, entropy_of, generator, usual_torch
 from .result import MemorizationResult
+from .sources import check_labels
 from .training.precision import limit_jobs
 
 __all__ = ["MemorizationEstimator"]

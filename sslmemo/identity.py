@@ -8,7 +8,7 @@ import json
 
 import numpy as np
 
-__all__ = ["describe", "key_of"]
+__all__ = ["alike", "describe", "key_of"]
 
 
 def key_of(*parts):
@@ -50,3 +50,22 @@ def describe(thing):
     if hasattr(thing, "named_modules"):
         return [name, repr(thing)]
     return name
+
+
+def alike(a, b):
+    """Whether two behaviours are the same but for what another processor or library would change.
+
+    Parameters
+    ----------
+    a, b : dict, ndarray or plain value
+        Dicts are compared entry by entry, arrays to three digits, all else by equality.
+
+    Returns
+    -------
+    bool
+    """
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(alike(a[k], b[k]) for k in a)
+    if isinstance(a, np.ndarray):
+        return a.shape == b.shape and np.allclose(a, b, 1e-3, 1e-4, equal_nan=True)
+    return a == b

@@ -44,7 +44,7 @@ def execute(plan, trainer, measurements, data, todo, *, n_jobs, store, keys, kee
     largest = max((len(plan.encoders_of(b)) for b in todo), default=1)
     a_job = max(1, together // largest)  # blocks that a device trains at once
     waiting = deque(tuple(todo[i : i + a_job]) for i in range(0, len(todo), a_job))
-    flying = {}
+    flying = set()
 
     def job(number, blocks):
         parts = {int(b): (plan.member[plan.encoders_of(b)], plan.seed_of(b)) for b in blocks}
@@ -56,12 +56,12 @@ def execute(plan, trainer, measurements, data, todo, *, n_jobs, store, keys, kee
         number = 0
         while waiting and more():
             blocks = _next(waiting, store, keys)
-            flying[blocks] = True
+            flying.add(blocks)
             yield job(number, blocks)
             number += 1
 
     def landed(blocks, finished):
-        flying.pop(blocks, None)
+        flying.discard(blocks)
         for block, record in finished.items():
             if not isinstance(record, Exception):
                 more(float(record["seconds"]))
@@ -78,8 +78,7 @@ def execute(plan, trainer, measurements, data, todo, *, n_jobs, store, keys, kee
                 why = str(error.__cause__ or error).strip('"\n ').splitlines()[-1]
                 raise TypeError(
                     "n_jobs > 1 sends the rows, encoder=, augmentation= and distance= to other "
-                    f"processes, and one of them can't be pickled ({why}): use "
-                    "n_jobs=1."
+                    f"processes, and one of them can't be pickled ({why}): use n_jobs=1."
                 ) from error
             except Exception as error:
                 if not _worker_died(error):
@@ -132,9 +131,8 @@ def _job(number, parent, blocks, trainer, measurements, data, store, keys, keep_
     with contextlib.ExitStack() as claims:
         found = {}
         if store is not None:
-            for block in sorted(
-                blocks, key=keys.get
-            ):  # one order for all, so that none waits in a ring
+            # in one order for all runs, so that none waits in a ring
+            for block in sorted(blocks, key=keys.get):
                 claims.enter_context(store.claim(keys[block]))
                 if (record := store.load(keys[block])) is not None:
                     found[block] = record

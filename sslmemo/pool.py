@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .identity import key_of
+from .identity import alike, key_of
 from .jobs import execute
 from .plans import Plan
 from .protocols import TrainingError
@@ -58,9 +58,33 @@ class Finished:
         self.records = {}
         self._described = None
 
-    def describe(self, plan, config, keep_models):
-        """Take what makes a run of the records."""
+    def open(self, plan, trainer, measurements, data, store, keep_models):
+        """Begin a run: take what describes it, and the blocks that its store holds already.
+
+        Parameters
+        ----------
+        plan, trainer, measurements, data, store, keep_models
+            As in `run`.
+
+        Returns
+        -------
+        config : dict
+            What determines the run's numbers.
+        store : Store or None
+            Opened.
+        keys : dict of int to str
+            Record of every block.
+        """
+        config = run_config(plan, trainer, measurements, data)
+        if store is not None:
+            store = Store(store)
+            config["behaviour"] = _behaviour(store, config, trainer, measurements, data)
+        keys = {int(b): _block_key(config, plan, b, keep_models) for b in plan.blocks}
         self._described = plan, config, keep_models
+        for block, key in keys.items() if store is not None else ():
+            if (record := store.load(key)) is not None:
+                self.records[block] = record
+        return config, store, keys
 
     def __len__(self):
         return len(self.records)
@@ -121,10 +145,8 @@ def run(plan, trainer, measurements, data, *, n_jobs=None, store=None, keep_mode
     started = time.monotonic()
     finished = Finished() if finished is None else finished
     records = finished.records
-    config, store, keys = _open(plan, trainer, measurements, data, store, keep_models)
-    finished.describe(plan, config, keep_models)
+    config, store, keys = finished.open(plan, trainer, measurements, data, store, keep_models)
     if store is not None:
-        records.update((b, r) for b, k in keys.items() if (r := store.load(k)) is not None)
         if len(records) < len(keys):
             store.check_writable()
             if not records and verbose:
@@ -165,22 +187,8 @@ def stored(plan, trainer, measurements, data, store, keep_models=False):
         Of the blocks that are there; None where there is none.
     """
     finished = Finished()
-    config, store, keys = _open(plan, trainer, measurements, data, store, keep_models)
-    finished.describe(plan, config, keep_models)
-    for block, key in keys.items():
-        if (record := store.load(key)) is not None:
-            finished.records[block] = record
+    finished.open(plan, trainer, measurements, data, store, keep_models)
     return finished.run()
-
-
-def _open(plan, trainer, measurements, data, store, keep_models):
-    """Configuration of a run, its Store (or None), and the record of every block."""
-    config = run_config(plan, trainer, measurements, data)
-    if store is not None:
-        store = Store(store)
-        config["behaviour"] = _behaviour(store, config, trainer, measurements, data)
-    keys = {int(b): _block_key(config, plan, b, keep_models) for b in plan.blocks}
-    return config, store, keys
 
 
 def _say_what_differs(store, config):
@@ -236,10 +244,7 @@ def _behaviour(store, config, trainer, measurements, data):
                 if known is None:
                     store.save(key, found)
                     return number
-        if known.keys() == found.keys() and all(
-            known[k].shape == found[k].shape and np.allclose(known[k], found[k], 1e-3, 1e-4)
-            for k in found
-        ):
+        if alike(known, found):
             return number
     raise RuntimeError(
         f"{store.folder} holds over 1,000 behaviours of one name: use another folder."

@@ -8,12 +8,15 @@ generator put back afterwards.
 from __future__ import annotations
 
 import contextlib
+import random
 import threading
 import zlib
 
 import numpy as np
 
-__all__ = ["derive_seed", "entropy_of", "generator", "seeded", "single_thread", "usual_torch"]
+__all__ = [
+    "derive_seed", "draws_undone", "entropy_of", "generator", "seeded", "single_thread", "usual_torch",
+]  # fmt: skip
 
 _LOCK = threading.RLock()
 
@@ -79,6 +82,20 @@ def seeded(seed, device="cpu"):
             own.set_state(before)
             if on_gpu:
                 torch.cuda.set_rng_state(before_gpu, device)
+
+
+@contextlib.contextmanager
+def draws_undone():
+    """Put the global generators of Python, NumPy and torch back after a trial of foreign code."""
+    import torch
+
+    before = random.getstate(), np.random.get_state(), torch.default_generator.get_state()  # noqa: NPY002
+    try:
+        yield
+    finally:
+        random.setstate(before[0])
+        np.random.set_state(before[1])  # noqa: NPY002
+        torch.default_generator.set_state(before[2])
 
 
 @contextlib.contextmanager

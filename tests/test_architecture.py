@@ -18,6 +18,7 @@ FLOORS = [
         "encoders",
         "probes",
         "datasets",
+        "sources",
         "_compat",
     },
     {"designs", "plans", "estimates", "methods", "augmentations", "data"},

@@ -7,8 +7,7 @@ import math
 import numpy as np
 import torch
 
-from .._compat import draws_undone
-from ..randomness import derive_seed, seeded
+from ..randomness import derive_seed, draws_undone, seeded
 from . import check_augmentation
 
 __all__ = ["ViewBank", "Views"]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from .._compat import check_labels, named, shown
+from .._compat import named, shown
 from ..designs import ROLES
+from ..sources import check_labels
 from ._common import (
     BAND,
     BLUE,

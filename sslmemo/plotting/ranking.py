@@ -7,9 +7,10 @@ import numbers
 
 import numpy as np
 
-from .._compat import Items, as_source, check_in_range, check_labels
+from .._compat import check_in_range
 from .._compat import shown as in_words
 from ..data import as_data
+from ..sources import Items, as_source, check_labels
 from ._common import (
     HAIRLINE,
     INK,

@@ -7,9 +7,9 @@ import contextlib
 import numpy as np
 import torch
 
-from .._compat import draws_undone, shown
+from .._compat import shown
 from ..identity import describe
-from ..randomness import seeded
+from ..randomness import draws_undone, seeded
 from .model import evaluating
 
 __all__ = ["PrefitTrainer"]

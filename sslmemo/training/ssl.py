@@ -12,13 +12,12 @@ import math
 import numpy as np
 import torch
 
-from .._compat import draws_undone
 from ..augmentations.views import ViewBank, Views
 from ..encoders import build_encoder, output_dim
 from ..identity import describe
 from ..methods import Method
 from ..protocols import TrainingError
-from ..randomness import derive_seed, generator, seeded
+from ..randomness import derive_seed, draws_undone, generator, seeded
 from .model import TorchModel
 from .precision import autocast
 
