@@ -20,8 +20,9 @@ class BarlowTwins(Method):
 
     Parameters
     ----------
-    lambd : float, default=0.01
-        Weight of the redundancy term, the squared correlations off the diagonal; at least 0.
+    lambd : float, default=0.1
+        Weight of the redundancy term, the squared correlations off the diagonal; at least 0. The
+        paper takes 0.005 for 8192 dimensions, which have 4,000 times as many of them.
     hidden_dim : int, default=256
         Units of the two hidden layers of the projector, each with BatchNorm and ReLU; at least 1.
     projection_dim : int, default=128
@@ -38,7 +39,7 @@ class BarlowTwins(Method):
     reduction, ICML 2021 (arXiv:2103.03230), equations 1 and 2.
     """
 
-    def __init__(self, lambd=0.01, hidden_dim=256, projection_dim=128):
+    def __init__(self, lambd=0.1, hidden_dim=256, projection_dim=128):
         self.lambd = lambd
         self.hidden_dim = hidden_dim
         self.projection_dim = projection_dim

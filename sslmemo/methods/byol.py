@@ -21,9 +21,10 @@ class BYOL(Method):
 
     Parameters
     ----------
-    tau_base : float, default=0.99
+    tau_base : float, default=0.996
         Share of itself that the target network keeps at the first step, in [0, 1]; it rises to 1
-        along a cosine. The paper's 0.996 is for hundreds of thousands of steps.
+        along a cosine. In a few hundred steps the target hardly leaves its random start at the
+        paper's 0.996, and digits are still told apart better than with a faster one.
     hidden_dim : int, default=256
         Hidden units of projector and predictor, each Linear-BatchNorm-ReLU-Linear; at least 1.
     projection_dim : int, default=64
@@ -39,7 +40,7 @@ class BYOL(Method):
     2020 (arXiv:2006.07733), equations 1 and 2.
     """
 
-    def __init__(self, tau_base=0.99, hidden_dim=256, projection_dim=64):
+    def __init__(self, tau_base=0.996, hidden_dim=256, projection_dim=64):
         self.tau_base = tau_base
         self.hidden_dim = hidden_dim
         self.projection_dim = projection_dim

@@ -19,7 +19,7 @@ class LeJEPA(Method):
 
     Parameters
     ----------
-    lambd : float, default=0.05
+    lambd : float, default=0.1
         Weight of SIGReg against prediction, in [0, 1].
     n_slices : int, default=256
         Random directions along which a batch is tested, fresh at every step; at least 1. The paper
@@ -30,7 +30,7 @@ class LeJEPA(Method):
         End of the quadrature; above 0.
     hidden_dim : int, default=256
         Units of the two hidden layers of the projector, each with BatchNorm and ReLU; at least 1.
-    projection_dim : int, default=64
+    projection_dim : int, default=32
         Output of the projector; at least 1.
 
     Notes
@@ -45,8 +45,8 @@ class LeJEPA(Method):
     based on the empirical characteristic function, Biometrika 1983.
     """
 
-    def __init__(self, lambd=0.05, n_slices=256, n_points=17, t_max=5.0, hidden_dim=256,
-                 projection_dim=64):  # fmt: skip
+    def __init__(self, lambd=0.1, n_slices=256, n_points=17, t_max=5.0, hidden_dim=256,
+                 projection_dim=32):  # fmt: skip
         self.lambd = lambd
         self.n_slices = n_slices
         self.n_points = n_points

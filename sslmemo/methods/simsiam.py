@@ -19,12 +19,12 @@ class SimSiam(Method):
 
     Parameters
     ----------
-    projection_dim : int, default=256
+    projection_dim : int, default=512
         Units of each of the three layers of the projector, all with BatchNorm, the last without
         ReLU; at least 1.
-    prediction_dim : int, default=64
+    prediction_dim : int, default=512
         Hidden units of the predictor, Linear-BatchNorm-ReLU-Linear; at least 1. The paper takes a
-        quarter of `projection_dim`.
+        quarter of `projection_dim`; in a few hundred steps that bottleneck learns less.
 
     Notes
     -----
@@ -37,7 +37,7 @@ class SimSiam(Method):
     equation 4 and algorithm 1.
     """
 
-    def __init__(self, projection_dim=256, prediction_dim=64):
+    def __init__(self, projection_dim=512, prediction_dim=512):
         self.projection_dim = projection_dim
         self.prediction_dim = prediction_dim
 

@@ -25,8 +25,8 @@ class VICReg(Method):
         Weight of invariance, the paper's lambda; at least 0.
     std_coeff : float, default=25.0
         Weight of variance, the paper's mu; at least 0.
-    cov_coeff : float, default=1.0
-        Weight of covariance, the paper's nu; at least 0.
+    cov_coeff : float, default=16.0
+        Weight of covariance, the paper's nu; at least 0. The paper takes 1 for 8192 dimensions.
     hidden_dim : int, default=256
         Units of the two hidden layers of the expander, each with BatchNorm and ReLU; at least 1.
     projection_dim : int, default=128
@@ -43,7 +43,7 @@ class VICReg(Method):
     self-supervised learning, ICLR 2022 (arXiv:2105.04906), equations 1 to 6 and algorithm 1.
     """
 
-    def __init__(self, sim_coeff=25.0, std_coeff=25.0, cov_coeff=1.0, hidden_dim=256,
+    def __init__(self, sim_coeff=25.0, std_coeff=25.0, cov_coeff=16.0, hidden_dim=256,
                  projection_dim=128):  # fmt: skip
         self.sim_coeff = sim_coeff
         self.std_coeff = std_coeff
