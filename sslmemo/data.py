@@ -102,6 +102,10 @@ class Data:
         rows = torch.from_numpy(self.array(index))
         return rows if str(device) == "cpu" else rows.to(device, non_blocking=True)
 
+    def take(self, index):
+        """Some rows, read into memory: Data of the rows `index`, an array of positions."""
+        return Data(self.source[index], self.layout)
+
     def chunks(self, size=CHUNK):
         """Positions of consecutive rows, `size` at a time."""
         for start in range(0, len(self), size):

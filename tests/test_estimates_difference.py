@@ -242,7 +242,8 @@ def test_registry_and_parameters():
     assert isinstance(get_estimate("difference"), Difference)
     custom = Difference("relative")
     assert get_estimate(custom) is custom
-    assert clone(custom).get_params() == {"normalize": "relative", "anchor": "view"}
+    kept = {"normalize": "relative", "anchor": "view", "of": "alignment"}
+    assert clone(custom).get_params() == kept
     with pytest.raises(ValueError, match="Did you mean 'difference'"):
         get_estimate("diference")
     for wrong in (Difference, 3, len):

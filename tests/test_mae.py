@@ -6,13 +6,17 @@ import functools
 import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_digits
 from torch.func import functional_call, stack_module_state
 
-from sslmemo import SSLEncoder
+from sslmemo import MemorizationEstimator, MemorizationResult, SSLEncoder
 from sslmemo.encoders import build_encoder
 from sslmemo.encoders.vit import patchify, vit_tiny
+from sslmemo.estimates import Difference
+from sslmemo.measurements import Reconstruction
 from sslmemo.methods import MAE, get_method
 from sslmemo.methods.mae import n_visible, painting_loss
+from sslmemo.randomness import derive_seed
 
 SHAPE = (1, 8, 8)  # 16 patches of 2 x 2 px
 
@@ -292,3 +296,41 @@ def test_it_learns_to_paint():
     blind = (1 + 2 * float(place.square().mean())) / 12  # variance of a pixel, its place known
     assert np.mean(losses[:5]) > 2 * blind
     assert np.mean(losses[-30:]) < 0.7 * blind
+
+
+def test_memorization_in_terms_of_its_own_reconstruction():
+    X = load_digits().images[:60, None].astype(np.float32) / 16
+    est = MemorizationEstimator(
+        MAE(decoder_width=16, decoder_depth=1, decoder_heads=2), encoder=encoder_of, n_encoders=4,
+        epochs=2, n_views=2, measurements=[Reconstruction(n_views=3)], keep_encoders=True,
+        random_state=0, verbose=0,
+    ).fit(X)  # fmt: skip
+    run = est.result_.run
+    by_view = run.values["reconstruction_by_view"]
+    assert by_view.shape == (4, 60, 3)
+    # the loss by hand, from the kept encoder, on the masks of its block
+    model = est._fitted_trainer.restore(run.models[0])
+    rng = torch.Generator().manual_seed(derive_seed(run.plan.seed_of(0), "masks", 0) % 2**63)
+    noise = [MAE().draws(rng, 60, (1, 8, 8)) for _ in range(3)]
+    with torch.no_grad():
+        _, loss, _ = model.module.eval()(torch.from_numpy(X)[None], noise[1], 0.0)
+    np.testing.assert_allclose(by_view[0, :, 1], loss, rtol=1e-5)
+    assert not np.allclose(by_view[0, :, 0], by_view[0, :, 1])
+    own = MemorizationResult(run, Difference(anchor="clean", of="reconstruction"))
+    out, inside = (
+        np.array([by_view[side[:, i], i].mean() for i in range(60)])
+        for side in (run.plan.as_g, run.plan.as_f)
+    )
+    np.testing.assert_allclose(own.score, out - inside, rtol=1e-4, atol=1e-6)
+    assert np.isfinite(own.scores.view_variance).all()
+
+
+def test_reconstruction_refuses_what_does_not_paint():
+    X = load_digits().images[:40, None].astype(np.float32) / 16
+    est = MemorizationEstimator(
+        n_encoders=4, epochs=1, n_views=2, measurements=[Reconstruction()], verbose=0
+    )
+    with pytest.raises(TypeError, match="models that paint"):
+        est.fit(X)
+    with pytest.raises(ValueError, match="n_views"):
+        Reconstruction(n_views=0)

@@ -87,7 +87,11 @@ class Difference(BaseEstimator):
         None is the definition. See `block_differences`.
     anchor : {"view", "clean"}, default="view"
         What the distances of "alignment_by_view" are to: the other views of the row, or its
-        unaugmented copy.
+        unaugmented copy. For a loss that needs one view only, "clean" is right: its values by view
+        don't share views.
+    of : str, default="alignment"
+        Name of the matrix: another loss of every row, such as "reconstruction", can take the place of
+        the alignment.
 
     Attributes
     ----------
@@ -95,11 +99,15 @@ class Difference(BaseEstimator):
         Names of the matrices it reads. "alignment_by_view" is read too where it is there.
     """
 
-    needs = ("alignment",)
-
-    def __init__(self, normalize=None, anchor="view"):
+    def __init__(self, normalize=None, anchor="view", of="alignment"):
         self.normalize = normalize
         self.anchor = anchor
+        self.of = of
+
+    @property
+    def needs(self):
+        """Names of the matrices it reads: tuple of str."""
+        return (self.of,)
 
     def __call__(self, values, plan):
         """Estimate the scores.
@@ -121,13 +129,13 @@ class Difference(BaseEstimator):
         ValueError
             If a matrix is missing or has another shape than the plan, or a parameter is unknown.
         """
-        if "alignment" not in values:
+        if self.of not in values:
             raise ValueError(
                 f"values holds {', '.join(map(repr, values)) or 'nothing'}, but the difference "
-                "needs 'alignment': run the pool with the alignment measurement."
+                f"needs {self.of!r}: run the pool with the {self.of} measurement."
             )
         named(self.anchor, SHARED_BY, "anchor")
-        alignment, by_view = values["alignment"], values.get("alignment_by_view")
+        alignment, by_view = values[self.of], values.get(f"{self.of}_by_view")
         if self.normalize == "encoder":
             alignment, mean = divide_by_encoder_mean(alignment)
             by_view = None if by_view is None else by_view / mean[:, :, None]
