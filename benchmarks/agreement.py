@@ -1,13 +1,13 @@
 """Do methods, encoders and normalisations memorize the same points?
 
-500 MNIST digits, pools of quarters, one `random_state` a fit, so that
-no two share memberships or views. Resumable: `python -m benchmarks.agreement methods FOLDER` keeps its
+500 MNIST digits, or 2,000 rows of CIFAR-10; pools of quarters, one `random_state` a fit, so that no two
+share memberships or views. Resumable: `python -m benchmarks.agreement methods FOLDER` keeps its
 blocks in FOLDER and writes benchmarks/results/agreement_methods.json and docs/images/agreement_methods.png.
-Parts: methods, encoders, norms.
+Parts: methods, encoders, norms, and cifar10, which needs `--data PATH` as benchmarks.cifar10 does.
 """
 
+import argparse
 import functools
-import sys
 import time
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from sslmemo.encoders.vit import vit_tiny
 from sslmemo.experiments import agreement, overlap, prevalence
 from sslmemo.methods import METHODS
 
+from .cifar10 import read_cifar10
 from .common import digits, save
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
@@ -41,28 +42,31 @@ PARTS = {
         norm: {"encoder": functools.partial(mlp, SHAPE, norm=norm)}
         for norm in ("batch", "layer", "none")
     },
+    "cifar10": {m: {"method": m, "encoder": "mlp"} for m in ("simclr", "swav", "barlow_twins")},
 }
 
 
-def fit(part, name, seed, folder, n_encoders=64, epochs=100):
+def rows_of(part, path):
+    """Images and labels that a part of the grid is fitted on."""
+    return read_cifar10(path, "train", 2000) if part == "cifar10" else digits(500, labels=True)
+
+
+def fit(X, labels, options, seed, folder, n_encoders=64, epochs=100):
     """One fit of the grid, its blocks kept in the folder: result and seconds of training."""
-    X, labels = digits(500, labels=True)
     est = MemorizationEstimator(
         design=Subsample(0.25), n_encoders=n_encoders, epochs=epochs, batch_size=100, n_jobs=-1,
-        memory=folder, random_state=seed, **PARTS[part][name],
+        memory=folder, random_state=seed, **options,
     )  # fmt: skip
     est.fit(X, labels)
     return est.result_, float(np.nansum(est.result_.run.seconds))
 
 
-def main(part="methods", folder="agreement", *only):
-    """Fit a part of the grid (or some of it), and write its numbers and pictures."""
-    results, rows = {}, []
-    for seed, name in enumerate(PARTS[part]):
-        if only and name not in only:
-            continue
+def main(part, folder, path=None):
+    """Fit a part of the grid, and write its numbers and pictures."""
+    (X, labels), results, rows = rows_of(part, path), {}, []
+    for seed, (name, options) in enumerate(PARTS[part].items()):
         started = time.perf_counter()
-        results[name], seconds = fit(part, name, seed, folder)
+        results[name], seconds = fit(X, labels, options, seed, folder)
         print(f"{name}: {time.perf_counter() - started:.0f} s", results[name].summary(), sep="\n")
         values = results[name].run.values
         rows.append(
@@ -95,10 +99,14 @@ def main(part="methods", folder="agreement", *only):
     save(f"agreement_{part}", __doc__.splitlines()[0], rows, "full")
     IMAGES.mkdir(exist_ok=True)
     AgreementDisplay(found).plot().figure_.savefig(IMAGES / f"agreement_{part}.png", dpi=110)
-    X = digits(500)
     consensus = ConsensusDisplay.from_results(results, X, cmap="gray_r")
     consensus.figure_.savefig(IMAGES / f"consensus_{part}.png", dpi=110)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("part", choices=list(PARTS))
+    parser.add_argument("folder", help="where finished blocks are kept")
+    parser.add_argument("--data", help="CIFAR-10, see benchmarks.cifar10")
+    args = parser.parse_args()
+    main(args.part, args.folder, args.data)

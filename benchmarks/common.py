@@ -12,7 +12,12 @@ import numpy as np
 import torch
 
 import sslmemo
+from sslmemo.data import as_data
+from sslmemo.designs import Explicit
+from sslmemo.measurements import Downstream, Quality
+from sslmemo.pool import run
 from sslmemo.training.precision import has_fast_bf16
+from sslmemo.training.recipe import make_trainer
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -30,6 +35,31 @@ def digits(n, seed=0, labels=False):
     rows = np.random.default_rng(seed).permutation(len(X))[:n]
     X = (X[rows] / 255).astype(np.float32).reshape(-1, 1, 28, 28)
     return (X, y[rows]) if labels else X
+
+
+def probed(X, y, X_test, y_test, probes, recipe, n_seeds, *, n_jobs=-1, memory=None):
+    """Effective rank, accuracy of each probe and training time of `n_seeds` encoders of one recipe."""
+    data = as_data(X)
+    plan = Explicit(np.ones((n_seeds, len(X)), bool)).draw(len(X), n_seeds, entropy=0)
+    trainer = make_trainer(data, plan.sizes, **{"learning_rate": 1e-3, "device": "cpu",
+                           "precision": "auto", **recipe})  # fmt: skip
+    measures = [Quality(), Downstream(probes, y, as_data(X_test), y_test)]
+    done = run(plan, trainer, measures, data, n_jobs=n_jobs, store=memory)
+    return {
+        "effective_rank": float(np.mean(done.values["effective_rank"])),
+        **accuracies(done.values, probes),
+        "seconds_an_encoder": float(done.seconds.mean()),
+    }
+
+
+def accuracies(values, probes):
+    """Mean and standard deviation over encoders of what each probe reaches."""
+    found = {}
+    for name in probes:
+        accuracy = values[name].mean(1)
+        found[name] = float(accuracy.mean())
+        found[f"{name}_sd"] = float(accuracy.std(ddof=1)) if len(accuracy) > 1 else None
+    return found
 
 
 def seconds(function):
