@@ -15,6 +15,8 @@ _PLACES = {
     "MemorizationEstimator": "estimator",
     "MemorizationRankingDisplay": "plotting",
     "MemorizationResult": "result",
+    "OutlierClassDisplay": "plotting",
+    "RemovalDisplay": "plotting",
     "SSLEncoder": "encoder",
     "ScoreDistributionDisplay": "plotting",
     "memorization_scores": "prefit",

@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 from sklearn.base import clone
 
-from .._compat import check_choice
+from .._compat import check_choice, named
 from ..identity import describe, key_of
+from ..probes import KNNProbe, LinearProbe
 
-__all__ = ["Downstream", "represent"]
+__all__ = ["Downstream", "evaluator_of", "represent"]
+
+PROBES = {"linear": LinearProbe, "knn": KNNProbe}
 
 
 class Downstream:
@@ -98,6 +101,32 @@ class Downstream:
             said = clone(evaluator).fit(z[kept], self.y_fit[kept]).predict(z_test)
             found[name] = outcome_of(evaluator, said, self.y_test)
         return found
+
+
+def evaluator_of(downstream):
+    """Give the evaluator of a name, or the object itself.
+
+    Parameters
+    ----------
+    downstream : str or estimator
+        ``"linear"``, ``"knn"``, or an object with fit and predict, or with outcome.
+
+    Returns
+    -------
+    estimator
+
+    Raises
+    ------
+    TypeError, ValueError
+        The name is unknown, or the object is no evaluator.
+    """
+    one = named(downstream, PROBES, "downstream")() if isinstance(downstream, str) else downstream
+    if not (hasattr(one, "outcome") or (hasattr(one, "fit") and hasattr(one, "predict"))):
+        raise TypeError(
+            f"downstream must be {', '.join(map(repr, PROBES))} or an estimator with fit and "
+            f"predict, got {one!r}."
+        )
+    return one
 
 
 def outcome_of(evaluator, predicted, y):

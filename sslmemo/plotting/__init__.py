@@ -3,11 +3,15 @@
 from .agreement import AgreementDisplay
 from .consensus import ConsensusDisplay
 from .distribution import ScoreDistributionDisplay
+from .outlier_class import OutlierClassDisplay
 from .ranking import MemorizationRankingDisplay
+from .removal import RemovalDisplay
 
 __all__ = [
     "AgreementDisplay",
     "ConsensusDisplay",
     "MemorizationRankingDisplay",
+    "OutlierClassDisplay",
+    "RemovalDisplay",
     "ScoreDistributionDisplay",
 ]

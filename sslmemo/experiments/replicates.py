@@ -1,0 +1,234 @@
+"""Removal, repeated from the start with other rows: what holds for the source of the data."""
+
+from __future__ import annotations
+
+import numbers
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.base import clone
+
+from .._compat import check_in_range
+from ..estimates.blocks import check_level
+from ..estimator import MemorizationEstimator
+from ..randomness import derive_seed, entropy_of, generator
+from ..sources import check_labels
+from ..table import ScoreTable
+from .contrasts import holm, student
+from .removal import NOTHING, removal_curve
+
+__all__ = ["RemovalExperiment", "removal_experiment"]
+
+
+@dataclass(frozen=True)
+class RemovalExperiment:
+    """Removal curves of several replicates.
+
+    Attributes
+    ----------
+    curves : list of RemovalCurve
+        One a replicate, each with rows, scores and trainings of its own.
+    rows : list of ndarray of int
+        Rows of X that each replicate used.
+    reliability : ndarray of shape (n_replicates,)
+        Of the scores behind each ranking.
+    primary : tuple of (str, float)
+        Strategy and fraction of the contrast with random that was named beforehand.
+    """
+
+    curves: list
+    rows: list
+    reliability: np.ndarray
+    primary: tuple
+
+    @property
+    def table(self):
+        """The curves' tables, one after another, with the column replicate in front."""
+        parts = [c.table.with_column("replicate", [i] * len(c.table), 0)
+                 for i, c in enumerate(self.curves)]  # fmt: skip
+        return ScoreTable({
+            name: np.concatenate([p[name] for p in parts]) for name in parts[0].columns
+        })  # fmt: skip
+
+    def to_frame(self):
+        """Give `table` as a pandas DataFrame (extra ``[frame]``)."""
+        return self.table.to_frame()
+
+    def summary_table(self, metric="accuracy", level=0.95):
+        """Means over replicates, and contrasts with random removal.
+
+        Parameters
+        ----------
+        metric : str, default="accuracy"
+            As in `RemovalCurve.table`.
+        level : float, default=0.95
+            Confidence of the intervals, in (0, 1).
+
+        Returns
+        -------
+        ScoreTable
+            One row a strategy and fraction, with the columns strategy; fraction; metric; mean, low,
+            high; difference, difference_low, difference_high: against random at the same fraction, the
+            mean over a replicate's paired repeats, with Student's interval over replicates; p_value, two
+            -sided; p_holm, adjusted by Holm (1979) over all contrasts but the primary one, whose p_value
+            stands; primary.
+
+        Raises
+        ------
+        ValueError
+            `level` lies outside (0, 1), or no cell has the metric.
+        """
+        check_level(level)
+        first = self.curves[0].table
+        some = first["metric"] == metric
+        if not some.any():
+            known = ", ".join(dict.fromkeys(first["metric"].tolist()))
+            raise ValueError(f"metric={metric!r} was not measured. There are: {known}.")
+        cells = dict.fromkeys(
+            zip(first["strategy"][some].tolist(), first["fraction"][some].tolist(), strict=True)
+        )
+        rows = []
+        for strategy, fraction in cells:
+            own = [c.values(strategy, fraction, metric) for c in self.curves]
+            reference = [c.values("random", fraction, metric) for c in self.curves]
+            differences = [
+                (a - b).mean() if strategy != "random" and len(b) == len(a) else np.nan
+                for a, b in zip(own, reference, strict=True)
+            ]
+            rows.append(
+                (strategy, fraction, metric, *student([v.mean() for v in own], level)[:3])
+                + student(differences, level)
+            )
+        names = ("strategy", "fraction", "metric", "mean", "low", "high",
+                 "difference", "difference_low", "difference_high", "p_value")  # fmt: skip
+        columns = {n: np.array(c) for n, c in zip(names, zip(*rows, strict=True), strict=True)}
+        primary = (columns["strategy"] == self.primary[0]) & (
+            columns["fraction"] == self.primary[1]
+        )
+        adjusted = columns["p_value"].copy()
+        adjusted[~primary] = holm(adjusted[~primary])
+        return ScoreTable({**columns, "p_holm": adjusted, "primary": primary})
+
+    def summary_frame(self, metric="accuracy", level=0.95):
+        """Give `summary_table` as a pandas DataFrame (extra ``[frame]``)."""
+        return self.summary_table(metric, level).to_frame()
+
+    def __str__(self):
+        n = len(self.curves)
+        lines = [
+            f"{n} replicates of {self.curves[0].about.rsplit(';', 1)[0]}; intervals over replicates"
+        ]
+        for s, f, metric, mean, low, high, d, d_low, d_high, p, holm_p, primary in zip(
+            *self.summary_table().columns.values(), strict=True
+        ):
+            line = f"{s:>16} {f:4.0%}  {metric} {mean:.4f} [{low:.4f}, {high:.4f}]"
+            if np.isfinite(d):
+                line += f"  against random {d:+.4f} [{d_low:+.4f}, {d_high:+.4f}]"
+                line += (
+                    f" p = {p:.2g}, the primary contrast" if primary else f" p(Holm) = {holm_p:.2g}"
+                )
+            lines.append(line)
+        return "\n".join(lines)
+
+
+def removal_experiment(X, y, *, X_test, y_test, estimator=None, n_samples=1000, n_replicates=5,
+                       fractions=(0.1, 0.3, 0.5, 0.7),
+                       strategies=("memorized", "random", "least_memorized"), primary=None,
+                       n_jobs=None, memory=None, random_state=None, verbose=1, **options):  # fmt: skip
+    """Repeat scoring and removal with other rows: does removing memorized rows hurt, for this source?
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, ...)
+        Rows of which every replicate takes `n_samples`.
+    y : array-like of shape (n,)
+        Their labels.
+    X_test, y_test : array-like
+        Held-out rows and labels, the same for all replicates.
+    estimator : MemorizationEstimator, default=None
+        Scores the rows, and says how encoders are trained. None is the default estimator.
+    n_samples : int, default=1000
+        Rows of a replicate.
+    n_replicates : int, default=5
+        At least 2. Their rows are disjoint where X has enough, else drawn independently.
+    fractions, strategies
+        As in `removal_curve`; ``"random"`` must be among the strategies.
+    primary : tuple of (str, float), default=None
+        Strategy and fraction of the one contrast whose p-value needs no adjustment. None is
+        ``("memorized", 0.5)`` where both are there, else the first strategy and the middle fraction.
+    n_jobs, memory, random_state, verbose
+        As in `removal_curve`; the pools of the scores too.
+    **options : dict
+        Further parameters of `removal_curve`, such as ``n_repeats=4``.
+
+    Returns
+    -------
+    RemovalExperiment
+
+    Raises
+    ------
+    TypeError, ValueError
+        Before any training: a parameter is wrong, or X has fewer than `n_samples` rows.
+    """
+    check_in_range("n_replicates", n_replicates, numbers.Integral, 2)
+    check_in_range("n_samples", n_samples, numbers.Integral, 4)
+    X, strategies = np.asarray(X), strategies if isinstance(strategies, dict) else list(strategies)
+    y = check_labels(y, len(X))
+    if n_samples > len(X):
+        raise ValueError(f"n_samples={n_samples}, but X has {len(X)} rows.")
+    if "random" not in strategies:
+        raise ValueError("strategies must hold 'random', which the others are compared with.")
+    primary = _primary(primary, strategies, fractions)
+    entropy = entropy_of(random_state)
+    estimator = MemorizationEstimator() if estimator is None else estimator
+    drawn, curves, reliability = _rows(len(X), n_samples, n_replicates, entropy), [], []
+    for i, rows in enumerate(drawn):
+        seed = derive_seed(entropy, "replicate", i) % 2**32
+        own = clone(estimator).set_params(
+            random_state=seed, n_jobs=n_jobs, memory=memory, verbose=verbose
+        )
+        own.fit(X[rows], y[rows])
+        reliability.append(own.result_.reliability)
+        curves.append(
+            removal_curve(
+                own,
+                X[rows],
+                y[rows],
+                X_test=X_test,
+                y_test=y_test,
+                fractions=fractions,
+                strategies=strategies,
+                n_jobs=n_jobs,
+                memory=memory,
+                random_state=seed,
+                verbose=verbose,
+                **options,
+            )
+        )
+    return RemovalExperiment(curves, drawn, np.array(reliability), primary)
+
+
+def _primary(primary, strategies, fractions):
+    others = [s for s in strategies if s not in ("random", NOTHING)]
+    if primary is None:
+        strategy = "memorized" if "memorized" in others else others[0]
+        middle = sorted(fractions)[len(fractions) // 2]
+        return strategy, 0.5 if 0.5 in fractions else middle
+    strategy, fraction = primary
+    if strategy not in others or fraction not in fractions:
+        raise ValueError(
+            f"primary={primary!r} is not among the contrasts: strategies {others}, fractions "
+            f"{list(fractions)}."
+        )
+    return strategy, float(fraction)
+
+
+def _rows(n, n_samples, n_replicates, entropy):
+    """Rows of every replicate: disjoint where there are enough, else drawn independently."""
+    if n_samples * n_replicates <= n:
+        order = generator(derive_seed(entropy, "replicates"), "rows").permutation(n)
+        return list(order[: n_samples * n_replicates].reshape(n_replicates, n_samples))
+    return [
+        generator(derive_seed(entropy, "replicates"), "rows", i).permutation(n)[:n_samples]
+        for i in range(n_replicates)
+    ]
