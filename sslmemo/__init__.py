@@ -9,9 +9,11 @@ __version__ = "0.1.0"
 # Public names are loaded when first used: importing the package costs nothing beyond itself.
 _PLACES = {
     "AgreementDisplay": "plotting",
+    "AugmentationOverlapDisplay": "plotting",
     "ConsensusDisplay": "plotting",
     "KNNProbe": "probes",
     "LinearProbe": "probes",
+    "LongTailDisplay": "plotting",
     "MemorizationEstimator": "estimator",
     "MemorizationRankingDisplay": "plotting",
     "MemorizationResult": "result",
@@ -28,7 +30,7 @@ __all__ = sorted(_PLACES)
 def __getattr__(name):
     if name in _PLACES:
         return getattr(importlib.import_module(f".{_PLACES[name]}", __name__), name)
-    if name in ("designs", "estimates", "experiments", "methods", "scorers"):
+    if name in ("designs", "estimates", "experiments", "measurements", "methods", "scorers"):
         return importlib.import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

@@ -1,6 +1,9 @@
 """Experiments: what several fits say together, and what memorization does for generalization."""
 
 from .agreement import Agreement, Overlap, agreement, consensus, overlap
+from .augmentation_overlap import AugmentationOverlap, augmentation_overlap
+from .bound import GeneralizationBound, generalization_bound
+from .long_tail import LongTailSimulator, long_tail_experiment, regularised_variants
 from .outlier_class import OutlierClassExperiment, outlier_class_experiment
 from .prevalence import prevalence
 from .removal import RemovalCurve, removal_curve
@@ -8,15 +11,22 @@ from .replicates import RemovalExperiment, removal_experiment
 
 __all__ = [
     "Agreement",
+    "AugmentationOverlap",
+    "GeneralizationBound",
+    "LongTailSimulator",
     "OutlierClassExperiment",
     "Overlap",
     "RemovalCurve",
     "RemovalExperiment",
     "agreement",
+    "augmentation_overlap",
     "consensus",
+    "generalization_bound",
+    "long_tail_experiment",
     "outlier_class_experiment",
     "overlap",
     "prevalence",
+    "regularised_variants",
     "removal_curve",
     "removal_experiment",
 ]

@@ -156,7 +156,7 @@ def removal_curve(est_or_scores, X, y, *, X_test, y_test, fractions=(0.1, 0.3, 0
         all strategies, so that differences are paired.
     downstream : str, estimator, or dict of str to either, default="linear"
         ``"linear"``, ``"knn"``, any scikit-learn classifier, or an evaluator of the model such as
-        `sslmemo.probes.FineTuning`. Of a dict, one metric a key; else the metric is "accuracy".
+        `sslmemo.measurements.FineTuning`. Of a dict, one metric a key; else the metric is "accuracy".
     X_down, y_down : array-like, default=None
         Labelled rows that the evaluator is fitted on, the same for every strategy. None is all of
         X, removed rows included: then the effect is the encoder's alone.

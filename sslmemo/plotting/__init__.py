@@ -3,13 +3,17 @@
 from .agreement import AgreementDisplay
 from .consensus import ConsensusDisplay
 from .distribution import ScoreDistributionDisplay
+from .long_tail import LongTailDisplay
 from .outlier_class import OutlierClassDisplay
+from .overlap import AugmentationOverlapDisplay
 from .ranking import MemorizationRankingDisplay
 from .removal import RemovalDisplay
 
 __all__ = [
     "AgreementDisplay",
+    "AugmentationOverlapDisplay",
     "ConsensusDisplay",
+    "LongTailDisplay",
     "MemorizationRankingDisplay",
     "OutlierClassDisplay",
     "RemovalDisplay",
