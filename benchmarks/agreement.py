@@ -36,13 +36,17 @@ PARTS = {
         "mlp": {"encoder": "mlp"},
         "convnet": {"encoder": "convnet"},
         "resnet9 (width 8)": {"encoder": functools.partial(resnet9, SHAPE, width=8)},
-        "vit (width 64)": {"encoder": SMALL_VIT},
+        "vit (width 32, depth 3)": {
+            "encoder": functools.partial(vit_tiny, SHAPE, width=32, depth=3, heads=2)
+        },
     },
     "norms": {
         norm: {"encoder": functools.partial(mlp, SHAPE, norm=norm)}
         for norm in ("batch", "layer", "none")
     },
-    "cifar10": {m: {"method": m, "encoder": "mlp"} for m in ("simclr", "swav", "barlow_twins")},
+    "cifar10": {
+        m: {"method": m, "encoder": "mlp", "epochs": 60} for m in ("simclr", "swav", "barlow_twins")
+    },
 }
 
 
@@ -51,11 +55,11 @@ def rows_of(part, path):
     return read_cifar10(path, "train", 2000) if part == "cifar10" else digits(500, labels=True)
 
 
-def fit(X, labels, options, seed, folder, n_encoders=64, epochs=100):
+def fit(X, labels, options, seed, folder):
     """One fit of the grid, its blocks kept in the folder: result and seconds of training."""
     est = MemorizationEstimator(
-        design=Subsample(0.25), n_encoders=n_encoders, epochs=epochs, batch_size=100, n_jobs=-1,
-        memory=folder, random_state=seed, **options,
+        design=Subsample(0.25), n_encoders=64, batch_size=100, n_jobs=-1, memory=folder,
+        random_state=seed, **{"epochs": 100, **options},
     )  # fmt: skip
     est.fit(X, labels)
     return est.result_, float(np.nansum(est.result_.run.seconds))

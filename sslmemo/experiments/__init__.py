@@ -1,5 +1,6 @@
 """Experiments: what several fits say together, and what memorization does for generalization."""
 
+from .ablation import Ablation, ablation
 from .agreement import Agreement, Overlap, agreement, consensus, overlap
 from .augmentation_overlap import AugmentationOverlap, augmentation_overlap
 from .bound import GeneralizationBound, generalization_bound
@@ -10,6 +11,7 @@ from .removal import RemovalCurve, removal_curve
 from .replicates import RemovalExperiment, removal_experiment
 
 __all__ = [
+    "Ablation",
     "Agreement",
     "AugmentationOverlap",
     "GeneralizationBound",
@@ -18,6 +20,7 @@ __all__ = [
     "Overlap",
     "RemovalCurve",
     "RemovalExperiment",
+    "ablation",
     "agreement",
     "augmentation_overlap",
     "consensus",
