@@ -50,6 +50,9 @@ class Agreement:
     resolved: np.ndarray
     shares_blocks: bool
 
+    def __str__(self):
+        return self.summary()
+
     def pairs(self):
         """Give one row a pair of fits.
 

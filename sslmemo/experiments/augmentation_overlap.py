@@ -60,6 +60,14 @@ class AugmentationOverlap:
     def __len__(self):
         return len(self.overlap)
 
+    def __str__(self):
+        return (
+            f"{int(self.lone.sum())} of {len(self)} rows are lone: their augmentation sets overlap none "
+            f"of their {self.neighbors.shape[1]} nearest neighbours' ({self.n_views} views a row). d_A "
+            f"to the nearest row: median {np.median(self.d_augmented[:, 0]):.3g}; a row's own spread: "
+            f"median {np.median(self.own_spread):.3g}."
+        )
+
     @property
     def lone(self):
         """Rows whose augmentation set overlaps none of the neighbours': ndarray of bool, (n,)."""

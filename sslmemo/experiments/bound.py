@@ -87,6 +87,9 @@ class GeneralizationBound:
     unaligned_test: np.ndarray | None = None
     n_test: np.ndarray | None = None
 
+    def __str__(self):
+        return self.summary()
+
     @property
     def bound(self):
         """(1 - sigma) + R_eps of each class, (K,), in [0, 2]; bounds its error where `holds`."""

@@ -106,9 +106,15 @@ class RemovalDisplay:
                 )
         ax[0].axhline(columns["mean"][whole][0], color=HAIRLINE, lw=1, zorder=0)
         ax[0].annotate(
-            "all rows", (1, columns["mean"][whole][0]), xycoords=("axes fraction", "data"),
-            ha="right", va="bottom", fontsize=8, color=MUTED,
-        )  # fmt: skip
+            "all rows",
+            (0.01, columns["mean"][whole][0]),
+            xycoords=("axes fraction", "data"),
+            xytext=(0, 2),
+            textcoords="offset points",
+            fontsize=8,
+            color=MUTED,
+        )
+        ax[0].margins(x=0.12)
         ax[1].axhline(0, color=MUTED, lw=1, zorder=0)
         for axis, label in zip(ax, (metric, f"{metric}, against random"), strict=True):
             axis.set_xlabel("share of rows removed")

@@ -1,0 +1,95 @@
+"""Does removing memorized rows hurt the downstream task more than removing random ones?
+
+`python -m benchmarks.removal PART FOLDER --data MNIST` keeps finished trainings in FOLDER and writes
+benchmarks/results/removal_PART.json and docs/images/removal_PART.png. MNIST is a folder with the four IDX
+files; rows come from 20,000 on of the training set, which no default was chosen on, and the accuracy is
+that of 5,000 test digits. The primary contrast, named beforehand: memorized minus random at 50%.
+
+Parts: main (1,000 rows, all orders), small (250 rows), epochs (main's rows, equal epochs), planted
+(rotated digits as a rare subpopulation of 5%), and cifar10, with `--data` as benchmarks.cifar10 takes it.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+
+from sslmemo import MemorizationEstimator, RemovalDisplay
+from sslmemo.designs import Subsample
+from sslmemo.experiments import removal_experiment
+
+from .alone import read_idx
+from .cifar10 import read_cifar10
+from .common import save
+
+IMAGES = Path(__file__).parents[1] / "docs" / "images"
+ALL = ("memorized", "random", "least_memorized", "pixel_isolation", "isolation", "sas", "difficult",
+       "self_influence")  # fmt: skip
+THREE = ALL[:3]
+PARTS = {
+    "main": {"n_samples": 1000, "strategies": ALL},
+    "small": {"n_samples": 250, "strategies": THREE, "n_replicates": 10},
+    "epochs": {"n_samples": 1000, "strategies": THREE, "equal": "epochs"},
+    "planted": {"n_samples": 1000, "strategies": THREE, "fractions": (0.05, 0.1, 0.3)},
+    "cifar10": {"n_samples": 1000, "strategies": THREE, "fractions": (0.3, 0.5), "n_repeats": 4},
+}
+
+
+def rows_of(part, path):
+    """Training rows and labels, test rows and labels, and subpopulations of the test rows."""
+    if part == "cifar10":
+        return *read_cifar10(path, "train", 5000), *read_cifar10(path, "test", 5000), None
+    X, y = (p[20_000:25_000] for p in read_idx(path, "train"))
+    X_test, y_test = (p[:5000] for p in read_idx(path, "t10k"))
+    if part != "planted":
+        return X, y, X_test, y_test, None
+    X, _ = with_turned(X, 0)
+    X_test, turned_test = with_turned(X_test, 1)
+    return X, y, X_test, y_test, np.where(turned_test, "turned", "upright")
+
+
+def with_turned(X, seed, share=0.05):
+    """A random share of the digits turned by a quarter: images and mask."""
+    turned = np.random.default_rng(seed).random(len(X)) < share
+    X = X.copy()
+    X[turned] = np.rot90(X[turned], axes=(2, 3))
+    return X, turned
+
+
+def main(part, folder, path):
+    """Run one part, and write its numbers and picture."""
+    X, y, X_test, y_test, groups = rows_of(part, path)
+    options = dict(PARTS[part])
+    if groups is not None:
+        options["subpopulations"] = groups
+    estimator = MemorizationEstimator(
+        encoder="mlp", design=Subsample(0.25), n_encoders=64, epochs=40, batch_size=50
+    )
+    started = time.perf_counter()
+    found = removal_experiment(
+        X, y, X_test=X_test, y_test=y_test, estimator=estimator, n_jobs=-1, memory=folder,
+        random_state=0, **{"n_replicates": 5, "n_repeats": 4, **options},
+    )  # fmt: skip
+    print(found, f"{time.perf_counter() - started:.0f} s", sep="\n")
+    metrics = ["accuracy"]
+    metrics += [] if groups is None else [f"accuracy[subpopulation={g}]" for g in np.unique(groups)]
+    rows = []
+    for metric in metrics:
+        t = found.summary_table(metric)
+        rows += [
+            {name: column[i].item() for name, column in t.columns.items()} for i in range(len(t))
+        ]
+    rows.append({"replicates": len(found.curves), "reliability_mean": float(found.reliability.mean()),
+                 "reliability_least": float(found.reliability.min())})  # fmt: skip
+    save(f"removal_{part}", __doc__.splitlines()[0], rows, "full")
+    RemovalDisplay.from_result(found).figure_.savefig(IMAGES / f"removal_{part}.png", dpi=110)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("part", choices=list(PARTS))
+    parser.add_argument("folder", help="where finished trainings are kept")
+    parser.add_argument("--data", required=True)
+    args = parser.parse_args()
+    main(args.part, args.folder, args.data)
