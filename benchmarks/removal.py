@@ -14,8 +14,9 @@ import time
 from pathlib import Path
 
 import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 
-from sslmemo import MemorizationEstimator, RemovalDisplay
+from sslmemo import KNNProbe, LinearProbe, MemorizationEstimator, RemovalDisplay
 from sslmemo.designs import Subsample
 from sslmemo.experiments import removal_experiment
 
@@ -34,6 +35,26 @@ PARTS = {
     "planted": {"n_samples": 1000, "strategies": THREE, "fractions": (0.05, 0.1, 0.3)},
     "cifar10": {"n_samples": 1000, "strategies": THREE, "fractions": (0.3, 0.5), "n_repeats": 4},
 }
+
+
+class NoisyLabels(ClassifierMixin, BaseEstimator):
+    """A classifier that is fitted on labels, a share of which is drawn at random."""
+
+    def __init__(self, classifier, share=0.2):
+        self.classifier = classifier
+        self.share = share
+
+    def fit(self, X, y):
+        rng = np.random.default_rng(0)
+        y = np.where(rng.random(len(y)) < self.share, rng.permutation(y), y)
+        self.classifier_ = clone(self.classifier).fit(X, y)
+        return self
+
+    def predict(self, X):
+        return self.classifier_.predict(X)
+
+
+TASKS = {"accuracy": LinearProbe(), "knn": KNNProbe(), "noisy_labels": NoisyLabels(LinearProbe())}
 
 
 def rows_of(part, path):
@@ -69,10 +90,10 @@ def main(part, folder, path):
     started = time.perf_counter()
     found = removal_experiment(
         X, y, X_test=X_test, y_test=y_test, estimator=estimator, n_jobs=-1, memory=folder,
-        random_state=0, **{"n_replicates": 5, "n_repeats": 4, **options},
+        random_state=0, **{"n_replicates": 5, "n_repeats": 4, "downstream": TASKS, **options},
     )  # fmt: skip
     print(found, f"{time.perf_counter() - started:.0f} s", sep="\n")
-    metrics = ["accuracy"]
+    metrics = list(TASKS)
     metrics += [] if groups is None else [f"accuracy[subpopulation={g}]" for g in np.unique(groups)]
     rows = []
     for metric in metrics:

@@ -71,6 +71,9 @@ class Measurement(Protocol):
     def __call__(self, models, data, member, seed, observed=None):
         """Measure k models of one block under one view seed.
 
+        Models read network inputs, as `data.rows(index)` gives them: a table's columns are
+        standardised there, uint8 images scaled.
+
         Returns
         -------
         dict of str to ndarray

@@ -106,6 +106,11 @@ class MemorizationResult:
         return float(np.nanmean(self.score))
 
     @property
+    def true_spread(self):
+        """Standard deviation of the true scores, without their noise: float, 0 where none is seen."""
+        return float(np.sqrt(max(self.reliability, 0.0) * np.nanvar(self.score, ddof=1)))
+
+    @property
     def train_size(self):
         """Mean number of rows an encoder was trained on, for which the scores hold: float."""
         if self.run.plan.design == "prefit":

@@ -82,10 +82,8 @@ def _error_lines(result):
             "2, better 16"
         ]
     typical = float(np.sqrt(np.nanmean(scores.standard_error**2)))
-    spread = float(
-        np.sqrt(max(0.0, np.nanvar(scores.score) - np.nanmean(scores.standard_error**2)))
-    )
-    line = f"  errors        standard error of a score {typical:.2g}, true spread of scores {spread:.2g}"
+    line = f"  errors        standard error of a score {typical:.2g}"
+    line += f", true spread of scores {result.true_spread:.2g}"
     noise = float(np.nanmean(scores.raw_standard_error**2))
     if scores.view_variance is not None and noise > 0:
         share = min(1.0, np.nanmean(scores.view_variance) / noise)

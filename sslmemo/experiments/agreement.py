@@ -266,7 +266,7 @@ def _ceiling(a, b, known, k, rng):
     """Overlap of the tops of two noisy copies of true scores like a's."""
     mean, spread = a.posterior.mean[known], a.posterior.standard_deviation[known]
     noise_a, noise_b = a.standard_error[known], b.standard_error[known]
-    true_a, true_b = _true_spread(a), _true_spread(b)
+    true_a, true_b = a.true_spread, b.true_spread
     if not (true_a > 0 and true_b > 0):
         return k / int(known.sum())  # no spread of true scores: the tops are chance
     shared = []
@@ -277,7 +277,3 @@ def _ceiling(a, b, known, k, rng):
         shared.append((_top(first, k) & _top(second, k)).sum() / k)
     return float(np.mean(shared))
 
-
-def _true_spread(result):
-    """Standard deviation of the true scores."""
-    return np.sqrt(max(result.reliability, 0.0) * np.nanvar(result.score, ddof=1))

@@ -15,6 +15,7 @@ from ..estimator import MemorizationEstimator
 from ..probes import KNNProbe
 from ..randomness import derive_seed, entropy_of
 from ..table import ScoreTable
+from .contrasts import student
 from .mixture import LongTailSimulator
 
 __all__ = ["LongTailSimulator", "long_tail_experiment", "regularised_variants"]
@@ -162,12 +163,7 @@ def _mean_with_interval(blocks, level):
     """Mean score of the given rows and the ends of Student's interval over blocks."""
     means = mean_or_nan(blocks.T)
     means = means[np.isfinite(means)]
-    if not len(means):
-        return np.nan, np.nan, np.nan
-    half = np.nan
-    if len(means) > 1:
-        half = stats.t.ppf((1 + level) / 2, len(means) - 1) * stats.sem(means)
-    return means.mean(), means.mean() - half, means.mean() + half
+    return student(means, level)[:3] if len(means) else (np.nan,) * 3
 
 
 def _check_experiment(simulator, estimators, probe, n_test, level):

@@ -10,6 +10,7 @@ from scipy import stats
 from ..estimates.blocks import check_level, mean_or_nan
 from ..result import MemorizationResult
 from ..table import ScoreTable
+from .contrasts import student
 from .naming import named_results
 
 __all__ = ["prevalence", "share_above", "true_distribution"]
@@ -56,13 +57,11 @@ def prevalence(results, thresholds=(), level=0.95):
 def _row(name, result, thresholds, level):
     blocks = result.scores.blocks
     means = np.array([float(mean_or_nan(b[:, None])[0]) for b in blocks])
-    means = means[np.isfinite(means)]
-    half = np.nan
-    if len(means) > 1:
-        half = stats.t.ppf((1 + level) / 2, len(means) - 1) * stats.sem(means)
+    _, low, high, _ = student(means[np.isfinite(means)], level)
+    half = (high - low) / 2
     theta, weight = true_distribution(result)
     quantiles = np.interp([0.5, 0.9, 0.99], np.cumsum(weight), theta)
-    mean, raw_variance = result.mean_score, float(np.nanvar(result.score, ddof=1))
+    mean = result.mean_score
     row = {
         "fit": name,
         "n_samples": len(result),
@@ -71,8 +70,8 @@ def _row(name, result, thresholds, level):
         "mean": mean,
         "mean_low": mean - half,
         "mean_high": mean + half,
-        "raw_spread": np.sqrt(raw_variance),
-        "true_spread": np.sqrt(max(result.reliability, 0.0) * raw_variance),
+        "raw_spread": float(np.nanstd(result.score, ddof=1)),
+        "true_spread": result.true_spread,
         **dict(zip(("median", "q90", "q99"), quantiles, strict=True)),
     }
     for t in thresholds:
