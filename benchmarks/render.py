@@ -16,6 +16,18 @@ PAGES = {
         "alone",
     ],
     "experiments/cifar10.md": ["agreement_cifar10", "cifar10"],
+    "experiments/removal.md": [
+        "removal_main",
+        "removal_small",
+        "removal_epochs",
+        "removal_planted",
+        "removal_cifar10",
+    ],
+    "experiments/generalization.md": [
+        "generalization_outlier",
+        "generalization_bound",
+        "generalization_long_tail",
+    ],
 }
 START, END = "<!-- tables: made by python -m benchmarks.render -->", "<!-- end of tables -->"
 

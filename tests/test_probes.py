@@ -120,6 +120,30 @@ def test_squares_are_segmented_and_chance_is_not():
     ]
 
 
+def test_segmentation_is_a_downstream_task_of_removal():
+    images, masks = squares(40, 0)
+    held_out, true = squares(10, 1)
+    curve = removal_curve(
+        None, images, np.zeros(40), X_test=held_out, y_test=true, X_down=images, y_down=masks,
+        fractions=(0.5,), strategies=("random",), n_repeats=1,
+        downstream={"iou": SegmentationProbe(max_pixels=2000)},
+        encoder=SSLEncoder(encoder="convnet", augmentation="weak", epochs=1, batch_size=20),
+        random_state=0, verbose=0,
+    )  # fmt: skip
+    assert curve.values("random", 0.5, "iou")[0] > 0.5
+    assert "iou[class=0]" not in curve.table["metric"]
+    with pytest.raises(ValueError, match="y_down must have one target for each of 40 rows, got 39"):
+        removal_curve(
+            None,
+            images,
+            np.zeros(40),
+            X_test=held_out,
+            y_test=true,
+            X_down=images,
+            y_down=masks[:39],
+        )
+
+
 def test_iou_by_hand():
     a = np.array([[0, 0], [1, 1]])
     b = np.array([[0, 1], [1, 1]])

@@ -276,4 +276,3 @@ def _ceiling(a, b, known, k, rng):
         second = truth * true_b / true_a + noise_b * rng.standard_normal(len(mean))
         shared.append((_top(first, k) & _top(second, k)).sum() / k)
     return float(np.mean(shared))
-

@@ -18,7 +18,7 @@ from ..plans import Plan
 from ..pool import run
 from ..randomness import derive_seed, entropy_of, generator, usual_torch
 from ..result import MemorizationResult
-from ..sources import check_labels
+from ..sources import as_array, check_labels
 from ..table import ScoreTable
 from ..training.precision import limit_jobs
 from .contrasts import student
@@ -158,8 +158,10 @@ def removal_curve(est_or_scores, X, y, *, X_test, y_test, fractions=(0.1, 0.3, 0
         ``"linear"``, ``"knn"``, any scikit-learn classifier, or an evaluator of the model such as
         `sslmemo.measurements.FineTuning`. Of a dict, one metric a key; else the metric is "accuracy".
     X_down, y_down : array-like, default=None
-        Labelled rows that the evaluator is fitted on, the same for every strategy. None is all of
-        X, removed rows included: then the effect is the encoder's alone.
+        Labelled rows that the evaluator is fitted on, the same for every strategy; with `y_test` they may
+        carry other labels than X, masks (n, h, w) for `sslmemo.measurements.SegmentationProbe`, or
+        come from another source of the same shape. None is all of X, removed rows included: then
+        the effect is the encoder's alone.
     probe_rows : {"all", "kept"}, default="all"
         ``"kept"`` fits the evaluator on the rows left of X: then the effect may be the evaluator's.
     equal : {"steps", "epochs"}, default="steps"
@@ -205,11 +207,11 @@ def removal_curve(est_or_scores, X, y, *, X_test, y_test, fractions=(0.1, 0.3, 0
     if scores is not None and scores.shape != (n,):
         raise ValueError(f"X has {n} rows, but there are scores of shape {scores.shape}.")
     test = recipe._read(X_test)
-    y_test = check_labels(y_test, len(test))
+    y_test = _targets("y_test", y_test, len(test))
     down = None if X_down is None else recipe._read(X_down)
     if (X_down is None) != (y_down is None):
         raise ValueError("X_down and y_down go together: give both, or neither.")
-    y_fit = y if down is None else check_labels(y_down, len(down))
+    y_fit = y if down is None else _targets("y_down", y_down, len(down))
     groups = None if subpopulations is None else check_labels(subpopulations, len(test))
     given = downstream if isinstance(downstream, dict) else {"accuracy": downstream}
     evaluators = {str(name): evaluator_of(one) for name, one in given.items()}
@@ -266,6 +268,16 @@ def removal_curve(est_or_scores, X, y, *, X_test, y_test, fractions=(0.1, 0.3, 0
         f"{len(test)} test rows; intervals hold for these rows and this ranking"
     )
     return RemovalCurve(table, removed, about)
+
+
+def _targets(name, y, n):
+    """Labels (n,), or targets of another shape, one a row."""
+    targets = as_array(name, y)
+    if targets.ndim == 1:
+        return check_labels(targets, n)
+    if len(targets) != n:
+        raise ValueError(f"{name} must have one target for each of {n} rows, got {len(targets)}.")
+    return targets
 
 
 def _source(given, X, encoder):
@@ -347,7 +359,7 @@ def _metrics(values, i, evaluators, y_test, groups):
     for name in evaluators:
         outcome = values[name][i].astype(float)
         yield name, float(outcome.mean())
-        for label in np.unique(y_test) if y_test.dtype.kind != "f" else ():
+        for label in np.unique(y_test) if y_test.ndim == 1 and y_test.dtype.kind != "f" else ():
             yield f"{name}[class={label}]", float(outcome[y_test == label].mean())
         for label in np.unique(groups) if groups is not None else ():
             yield f"{name}[subpopulation={label}]", float(outcome[groups == label].mean())
