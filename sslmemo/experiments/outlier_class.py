@@ -221,7 +221,7 @@ def outlier_class_experiment(X, y, *, rare=None, counts=(1, 2, 5, 20), n_points=
             fit_rows=data.take(down), layer=recipe.layer,
         ),
     ]  # fmt: skip
-    done = run(plan, trainer, measures, data, n_jobs=limit_jobs(n_jobs, "cpu"), store=memory,
+    done = run(plan, trainer, measures, data, n_jobs=limit_jobs(n_jobs, trainer.device), store=memory,
                verbose=verbose)  # fmt: skip
     return OutlierClassExperiment(_gains(jobs, done.values, data, y, test))
 

@@ -230,7 +230,6 @@ def removal_curve(est_or_scores, X, y, *, X_test, y_test, fractions=(0.1, 0.3, 0
     fractions = _fractions(fractions, n)
     entropy = entropy_of(random_state)
     seeds = [derive_seed(entropy, "repeat", r) for r in range(n_repeats)]
-    options = {"n_jobs": limit_jobs(n_jobs, "cpu"), "store": memory, "verbose": verbose}
     orders = _orders(strategies, recipe, data, y, scores, entropy, memory, verbose)
     classes = y if stratify else None
     removed = {
@@ -256,7 +255,11 @@ def removal_curve(est_or_scores, X, y, *, X_test, y_test, fractions=(0.1, 0.3, 0
     for some in [jobs] if equal == "steps" else _by_fraction(jobs):
         most = max(int(kept.sum()) for *_, kept in some)
         plan = _plan(some, seeds, most, smallest)
-        done = run(plan, recipe._trainer(data, plan.sizes), measures, data, **options)
+        trainer = recipe._trainer(data, plan.sizes)
+        done = run(
+            plan, trainer, measures, data, n_jobs=limit_jobs(n_jobs, trainer.device), store=memory,
+            verbose=verbose,
+        )  # fmt: skip
         for i, (name, f, r, _) in enumerate(some):
             for metric, value in _metrics(done.values, i, evaluators, y_test, groups):
                 rows.append((name, f, r, metric, value))
