@@ -50,7 +50,7 @@ PARTS = {
 }
 
 
-def rows_of(part, path):
+def data_of(part, path):
     """Images and labels that a part of the grid is fitted on."""
     return read_cifar10(path, "train", 2000) if part == "cifar10" else digits(500, labels=True)
 
@@ -67,7 +67,7 @@ def fit(X, labels, options, seed, folder):
 
 def main(part, folder, path=None):
     """Fit a part of the grid, and write its numbers and pictures."""
-    (X, labels), results, rows = rows_of(part, path), {}, []
+    (X, labels), results, rows = data_of(part, path), {}, []
     for seed, (name, options) in enumerate(PARTS[part].items()):
         started = time.perf_counter()
         results[name], seconds = fit(X, labels, options, seed, folder)

@@ -52,6 +52,14 @@ def probed(X, y, X_test, y_test, probes, recipe, n_seeds, *, n_jobs=-1, memory=N
     }
 
 
+def rows_of(table):
+    """Rows of a ScoreTable as dicts of plain values."""
+    return [
+        {name: column[i].item() for name, column in table.columns.items()}
+        for i in range(len(table))
+    ]
+
+
 def accuracies(values, probes):
     """Mean and standard deviation over encoders of what each probe reaches."""
     found = {}

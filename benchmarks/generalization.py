@@ -26,17 +26,10 @@ from sslmemo.experiments import (
 from sslmemo.experiments.orders import first_of
 
 from .alone import read_idx
-from .common import save
+from .common import rows_of, save
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 RECIPE = {"encoder": "mlp", "epochs": 40, "batch_size": 50}
-
-
-def rows_of(table):
-    return [
-        {name: column[i].item() for name, column in table.columns.items()}
-        for i in range(len(table))
-    ]
 
 
 def outlier(folder, path):

@@ -22,7 +22,7 @@ from sslmemo.experiments import removal_experiment
 
 from .alone import read_idx
 from .cifar10 import read_cifar10
-from .common import save
+from .common import rows_of, save
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 ALL = ("memorized", "random", "least_memorized", "pixel_isolation", "isolation", "sas", "difficult",
@@ -57,7 +57,7 @@ class NoisyLabels(ClassifierMixin, BaseEstimator):
 TASKS = {"accuracy": LinearProbe(), "knn": KNNProbe(), "noisy_labels": NoisyLabels(LinearProbe())}
 
 
-def rows_of(part, path):
+def data_of(part, path):
     """Training rows and labels, test rows and labels, and subpopulations of the test rows."""
     if part == "cifar10":
         return *read_cifar10(path, "train", 5000), *read_cifar10(path, "test", 5000), None
@@ -80,7 +80,7 @@ def with_turned(X, seed, share=0.05):
 
 def main(part, folder, path):
     """Run one part, and write its numbers and picture."""
-    X, y, X_test, y_test, groups = rows_of(part, path)
+    X, y, X_test, y_test, groups = data_of(part, path)
     options = dict(PARTS[part])
     if groups is not None:
         options["subpopulations"] = groups
@@ -97,10 +97,7 @@ def main(part, folder, path):
     metrics += [] if groups is None else [f"accuracy[subpopulation={g}]" for g in np.unique(groups)]
     rows = []
     for metric in metrics:
-        t = found.summary_table(metric)
-        rows += [
-            {name: column[i].item() for name, column in t.columns.items()} for i in range(len(t))
-        ]
+        rows += rows_of(found.summary_table(metric))
     rows.append({"replicates": len(found.curves), "reliability_mean": float(found.reliability.mean()),
                  "reliability_least": float(found.reliability.min())})  # fmt: skip
     save(f"removal_{part}", __doc__.splitlines()[0], rows, "full")
