@@ -16,8 +16,9 @@ from sklearn.decomposition import PCA
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
-from sslmemo import MemorizationEstimator, scorers
+from sslmemo import LinearProbe, MemorizationEstimator, SSLEncoder, scorers
 from sslmemo.designs import Subsample
+from sslmemo.methods import SimCLR
 
 
 def accuracy(estimator, X, y):
@@ -55,6 +56,19 @@ def main():
             f"{table['mean_test_memorization'][i]:12.4f}  {table['mean_test_reliability'][i]:11.2f}"
         )
     print("chosen:", search.best_params_)
+
+    # One encoder and a probe are a classifier: parameters of the method are searched like any other.
+    classifier = make_pipeline(
+        SSLEncoder(SimCLR(), batch_size=50, epochs=20, random_state=0), LinearProbe()
+    )
+    temperatures = {"sslencoder__method__temperature": [0.1, 0.2, 0.5]}
+    inner = GridSearchCV(classifier, temperatures, cv=2).fit(X, y)
+    for temperature, found in zip(
+        temperatures["sslencoder__method__temperature"],
+        inner.cv_results_["mean_test_score"],
+        strict=True,
+    ):
+        print(f"temperature {temperature}: accuracy {found:.3f}")
 
     # Rows are recognised behind an earlier step, whatever order they come in. The exact solver: with
     # the randomized one, fit_transform and transform differ by a hundredth, and no row is found.

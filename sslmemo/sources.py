@@ -228,19 +228,19 @@ def _begins_with_array(item):
     return bool(item) and len(getattr(item[0], "shape", ())) > 0
 
 
-def check_labels(y, n):
+def check_labels(y, n, name="y"):
     """Labels as an array (n,), which can be sorted; at most a column is flattened."""
-    labels = as_array("y", y)
+    labels = as_array(name, y)
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.shape != (n,):
         raise ValueError(
-            f"y must have one label for each of the {n} rows, got shape {labels.shape}."
+            f"{name} must have one label for each of the {n} rows, got shape {labels.shape}."
         )
     try:
         np.unique(labels)
     except TypeError as error:
         raise TypeError(
-            f"y mixes labels that can't be sorted ({error}): make them all strings."
+            f"{name} mixes labels that can't be sorted ({error}): make them all strings."
         ) from error
     return labels

@@ -118,7 +118,10 @@ def test_overlap_lies_between_chance_and_its_ceiling():
     assert found.chance == pytest.approx(0.05)
     assert found.observed[0, 1] == 1
     assert found.ceiling[0, 1] > 0.99
-    unlike = [planted(rng.gamma(1.0, 1.0, N), 0.1 * rng.standard_normal((8, N))) for _ in "ab"]
+    unlike = [planted(rng.gamma(1.0, 1.0, N), 0.1 * rng.standard_normal((8, N)), e) for e in (2, 3)]
+    assert "of their top 15; chance 5%" in repr(found)
+    with pytest.warns(UserWarning, match="share blocks, and so noise"):
+        overlap([sure[0], sure[0]])
     assert overlap(unlike, k=60).observed[0, 1] == pytest.approx(0.2, abs=0.12)
     observed, ceiling = [], []
     for seed in range(20):

@@ -316,7 +316,7 @@ def test_memorization_in_terms_of_its_own_reconstruction():
         _, loss, _ = model.module.eval()(torch.from_numpy(X)[None], noise[1], 0.0)
     np.testing.assert_allclose(by_view[0, :, 1], loss, rtol=1e-5)
     assert not np.allclose(by_view[0, :, 0], by_view[0, :, 1])
-    own = MemorizationResult(run, Difference(anchor="clean", of="reconstruction"))
+    own = MemorizationResult(run, Difference(of="reconstruction"))
     out, inside = (
         np.array([by_view[side[:, i], i].mean() for i in range(60)])
         for side in (run.plan.as_g, run.plan.as_f)

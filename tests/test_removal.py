@@ -6,14 +6,13 @@ import pytest
 import torch
 from scipy import stats
 from sklearn.datasets import load_digits
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 
 from sslmemo import LinearProbe, MemorizationEstimator, RemovalDisplay, SSLEncoder
 from sslmemo.data import as_data
 from sslmemo.experiments import removal, removal_curve, removal_experiment
+from sslmemo.experiments.contrasts import holm, student
 from sslmemo.experiments.orders import ORDERS, Seen, first_of, order_of
-from sslmemo.experiments.removal import student
-from sslmemo.experiments.replicates import holm
 from sslmemo.measurements.downstream import represent
 from sslmemo.randomness import derive_seed
 
@@ -183,6 +182,11 @@ def test_evaluators_probe_rows_and_subpopulations():
         stratify=True,
         **call,
     )
+    assert curve.metrics == ["knn", "weak"]
+    assert "weak 0." in str(curve)
+    assert curve.values("random", 0.5) == curve.values("random", 0.5, "knn")
+    with pytest.raises(ValueError, match="strategy='randm' was not measured.*'random'"):
+        curve.values("randm", 0.5)
     few, many, whole = (
         curve.values("random", 0.5, m)[0]
         for m in ("knn[subpopulation=few]", "knn[subpopulation=many]", "knn")
@@ -200,6 +204,15 @@ def test_evaluators_probe_rows_and_subpopulations():
     assert kept.values("none", 0.0) == whole.values("none", 0.0)
 
 
+def test_a_regressor_has_its_own_metric():
+    curve = removal_curve(
+        None, X[S], Y[S].astype(float), X_test=X[T], y_test=Y[T].astype(float), fractions=(0.5,),
+        strategies=("random",), n_repeats=1, downstream=Ridge(), encoder=QUICK, random_state=0, verbose=0,
+    )  # fmt: skip
+    assert curve.metrics == ["neg_mean_squared_error"]
+    assert curve.values("random", 0.5)[0] < 0
+
+
 def test_a_fitted_estimator_brings_recipe_and_scores():
     est = MemorizationEstimator(n_encoders=4, epochs=2, batch_size=20, random_state=0, verbose=0)
     est.fit(X[S])
@@ -207,6 +220,8 @@ def test_a_fitted_estimator_brings_recipe_and_scores():
             "random_state": 0, "verbose": 0}  # fmt: skip
     curve = removal_curve(est, X[S], Y[S], **TEST, **call)
     by_scores = removal_curve(est.result_, X[S], Y[S], **TEST, encoder=QUICK, **call)
+    with pytest.raises(ValueError, match="the same in another order"):
+        removal_curve(est.result_, X[S][::-1], Y[S][::-1], **TEST, encoder=QUICK, **call)
     assert curve.values("least_memorized", 0.5) == by_scores.values("least_memorized", 0.5)
     lowest = np.argsort(est.memorization_scores_)[:40]
     assert set(curve.removed["least_memorized", 0.5].nonzero()[0]) == set(lowest)
@@ -216,7 +231,7 @@ def test_a_fitted_estimator_brings_recipe_and_scores():
 def experiment():
     est = MemorizationEstimator(n_encoders=4, epochs=1, batch_size=20, verbose=0)
     return removal_experiment(
-        X[:300], Y[:300], **TEST, estimator=est, n_samples=60, n_replicates=3, fractions=(0.3, 0.6),
+        X[ORDER[400:700]], Y[ORDER[400:700]], **TEST, estimator=est, n_samples=60, n_replicates=3, fractions=(0.3, 0.6),
         n_repeats=2, random_state=0, verbose=0,
     )  # fmt: skip
 
@@ -257,6 +272,8 @@ def test_display_draws_what_the_summary_says(experiment):
     drawn = {c.get_label(): c.lines[0].get_ydata() for c in display.axes_[1].containers}
     np.testing.assert_allclose(drawn["memorized"], t["difference"][t["strategy"] == "memorized"])
     assert "random" not in drawn
+    with pytest.raises(TypeError, match="must be a RemovalCurve or RemovalExperiment"):
+        RemovalDisplay.from_result(experiment.to_frame())
     one = RemovalDisplay.from_result(experiment.curves[0], metric="effective_rank")
     assert one.axes_[0].get_ylabel() == "effective_rank"
     with pytest.raises(ValueError, match="metric='loss' was not measured"):
@@ -265,7 +282,21 @@ def test_display_draws_what_the_summary_says(experiment):
 
 
 BAD = {
-    "fraction": ({"fractions": (1.0,)}, "leaves fewer than two"),
+    "fraction": ({"fractions": (1.0,)}, "above 0 and below 1, got 1.0"),
+    "one fraction": ({"fractions": 0.5}, r"write \[0.5\]"),
+    "small fraction": ({"fractions": (0.001,)}, "removes 0 of 80 rows"),
+    "large fraction": ({"fractions": (0.99,)}, "removes 79 of 80 rows"),
+    "one strategy": ({"strategies": "memorized"}, r"write \['memorized'\]"),
+    "no strategy": ({"strategies": []}, "strategies is empty"),
+    "no task": ({"downstream": {}}, "at least one entry"),
+    "class": ({"downstream": LinearProbe}, r"pass an object, LinearProbe\(\)"),
+    "test shape": (
+        {"X_test": X[T][:, :, :4]},
+        r"X_test can't be used \(rows of X have shape \(1, 8, 8\)",
+    ),
+    "test labels": ({"y_test": Y[T][:-1]}, "y_test must have one label for each of the 200"),
+    "strange labels": ({"y_test": Y[T] + 5}, r"never fitted on: \[10, 11"),
+    "groups": ({"subpopulations": [1, 2]}, "subpopulations must have one label"),
     "strategy": ({"strategies": ("memorised",)}, "Did you mean 'memorized'"),
     "repeats": ({"n_repeats": 0}, "n_repeats must be"),
     "probe": ({"downstream": "linnear"}, "Did you mean 'linear'"),
@@ -290,6 +321,26 @@ def test_bad_calls_are_refused_before_any_training(case, monkeypatch):
         removal_curve(**call)
 
 
+def test_rows_that_are_trained_on_are_named():
+    with pytest.warns(UserWarning, match="80 rows of X_test are rows of X"):
+        removal_curve(
+            np.arange(80), X[S], Y[S], X_test=X[S], y_test=Y[S], fractions=(0.5,), n_repeats=1,
+            strategies=("memorized",), encoder=QUICK, verbose=0,
+        )  # fmt: skip
+
+
+def test_an_interrupt_says_how_to_go_on(monkeypatch, tmp_path):
+    def stop(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(removal, "run", stop)
+    call = {"est_or_scores": np.arange(80), "X": X[S], "y": Y[S], **TEST, "verbose": 0}
+    with pytest.raises(KeyboardInterrupt, match="are in memory=.*trains the rest only"):
+        removal_curve(**call, memory=tmp_path)
+    with pytest.raises(KeyboardInterrupt, match="are lost"):
+        removal_curve(**call)
+
+
 def test_bad_experiments_are_refused():
     call = {"X": X[:50], "y": Y[:50], **TEST}
     for change, message in (
@@ -297,6 +348,9 @@ def test_bad_experiments_are_refused():
         ({"n_samples": 20, "n_replicates": 1}, "n_replicates"),
         ({"n_samples": 20, "strategies": ("memorized",)}, "must hold 'random'"),
         ({"n_samples": 20, "primary": ("sas", 0.5)}, "not among the contrasts"),
+        ({"n_samples": 20, "n_repeat": 1}, "Did you mean 'n_repeats'"),
+        ({"n_samples": 20, "n_repeats": 0}, "n_repeats must be"),
+        ({"n_samples": 20, "downstream": "linaer"}, "Did you mean 'linear'"),
     ):
         with pytest.raises(ValueError, match=message):
             removal_experiment(**call, **change)

@@ -87,8 +87,7 @@ class Difference(BaseEstimator):
         None is the definition. See `block_differences`.
     anchor : {"view", "clean"}, default="view"
         What the distances of "alignment_by_view" are to: the other views of the row, or its
-        unaugmented copy. For a loss that needs one view only, "clean" is right: its values by view
-        don't share views.
+        unaugmented copy. Of another matrix than the alignment, values by view share no views.
     of : str, default="alignment"
         Name of the matrix: another loss of every row, such as "reconstruction", can take the place of
         the alignment.
@@ -135,6 +134,7 @@ class Difference(BaseEstimator):
                 f"needs {self.of!r}: run the pool with the {self.of} measurement."
             )
         named(self.anchor, SHARED_BY, "anchor")
+        anchor = self.anchor if self.of == "alignment" else "clean"
         alignment, by_view = values[self.of], values.get(f"{self.of}_by_view")
         if self.normalize == "encoder":
             alignment, mean = divide_by_encoder_mean(alignment)
@@ -159,7 +159,7 @@ class Difference(BaseEstimator):
             view_variance=(
                 None
                 if by_view is None
-                else view_variance(by_view, plan, means, self.normalize, self.anchor)
+                else view_variance(by_view, plan, means, self.normalize, anchor)
             ),
         )
 

@@ -4,10 +4,11 @@ from .ablation import Ablation, ablation
 from .agreement import Agreement, Overlap, agreement, consensus, overlap
 from .augmentation_overlap import AugmentationOverlap, augmentation_overlap
 from .bound import GeneralizationBound, generalization_bound
+from .curve import RemovalCurve
 from .long_tail import LongTailSimulator, long_tail_experiment, regularised_variants
 from .outlier_class import OutlierClassExperiment, outlier_class_experiment
 from .prevalence import prevalence
-from .removal import RemovalCurve, removal_curve
+from .removal import removal_curve
 from .replicates import RemovalExperiment, removal_experiment
 
 __all__ = [

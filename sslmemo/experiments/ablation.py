@@ -12,6 +12,7 @@ from ..estimator import MemorizationEstimator
 from ..randomness import derive_seed, entropy_of
 from ..table import ScoreTable
 from .agreement import agreement
+from .inputs import as_list
 from .prevalence import prevalence
 
 __all__ = ["Ablation", "ablation"]
@@ -19,7 +20,7 @@ __all__ = ["Ablation", "ablation"]
 REFERENCE = "reference"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Ablation:
     """Fits that differ from a reference by one parameter each.
 
@@ -72,7 +73,7 @@ class Ablation:
         """Give `table` as a pandas DataFrame (extra ``[frame]``)."""
         return self.table(level).to_frame()
 
-    def __str__(self):
+    def __repr__(self):
         lines = []
         columns = self.table().columns
         for i, (name, value) in enumerate(zip(columns["parameter"], columns["value"], strict=True)):
@@ -127,11 +128,11 @@ def ablation(estimator, X, grid, *, y=None, groups=None, random_state=None):
     entropy = entropy_of(random_state)
     variants, changed = {REFERENCE: clone(estimator)}, {}
     for parameter, values in grid.items():
-        if isinstance(values, (str, bytes)) or not hasattr(values, "__iter__"):
-            raise TypeError(
-                f"grid[{parameter!r}] must be a list of values, got {values!r}: write [{values!r}]."
-            )
-        named = values.items() if isinstance(values, Mapping) else ((_short(v), v) for v in values)
+        named = (
+            values.items()
+            if isinstance(values, Mapping)
+            else ((_short(v), v) for v in as_list(f"grid[{parameter!r}]", values))
+        )
         for said, value in named:
             name = f"{parameter}={said}"
             variants[name] = clone(estimator).set_params(**{parameter: value})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,7 @@ RESOLVED = 0.5  # least reliability of a fit whose correlations are read
 DRAWS = 400  # of the noise ceiling
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Agreement:
     """Correlations between the scores of several fits.
 
@@ -50,7 +51,7 @@ class Agreement:
     resolved: np.ndarray
     shares_blocks: bool
 
-    def __str__(self):
+    def __repr__(self):
         return self.summary()
 
     def pairs(self):
@@ -140,7 +141,7 @@ def agreement(results, level=0.95):
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Overlap:
     """Shares of common rows among the k most memorized ones of several fits.
 
@@ -163,6 +164,14 @@ class Overlap:
     observed: np.ndarray
     chance: float
     ceiling: np.ndarray
+
+    def __repr__(self):
+        a, b = np.triu_indices(len(self.names), 1)
+        return "\n".join(
+            f"{self.names[i]} and {self.names[j]} share {self.observed[i, j]:.0%} of their top {self.k}; "
+            f"chance {self.chance:.0%}, noise ceiling {self.ceiling[i, j]:.0%}"
+            for i, j in zip(a, b, strict=True)
+        )
 
 
 def overlap(results, k=None, seed=0):
@@ -189,10 +198,22 @@ def overlap(results, k=None, seed=0):
     ------
     TypeError, ValueError
         These are no results, fewer than two, or of different rows; `k` lies out of range.
+
+    Warns
+    -----
+    UserWarning
+        Fits share blocks.
     """
     results = named_results(results, least=2)
     check_same_rows(results)
     fits, m = list(results.values()), len(results)
+    seeds = np.concatenate([np.unique(f.run.plan.seed) for f in fits])
+    if len(np.unique(seeds)) < len(seeds):
+        warnings.warn(
+            "fits share blocks, and so noise: their overlap can exceed the ceiling, which takes noise as "
+            "independent. Give each fit a random_state of its own.",
+            stacklevel=2,
+        )
     k = _top_size(k, fits[0])
     known = np.logical_and.reduce([np.isfinite(f.posterior.mean) for f in fits])
     k = min(k, int(known.sum()))

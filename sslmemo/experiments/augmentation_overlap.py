@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from scipy import stats
+from sklearn.utils.validation import check_is_fitted
 
 from .._compat import check_choice, check_in_range, shown
 from ..augmentations import build_augmentation
@@ -16,7 +17,9 @@ from ..augmentations.views import Views
 from ..data import as_data
 from ..estimates.blocks import check_level
 from ..randomness import derive_seed, entropy_of, generator, usual_torch
+from ..result import MemorizationResult
 from ..table import ScoreTable
+from .inputs import refuse_other_rows
 
 __all__ = [
     "AugmentationOverlap", "OverlapCorrelation", "augmentation_overlap", "drawn_views", "scores_of",
@@ -27,7 +30,7 @@ DRAWS = 1000  # of the bootstrap
 QUANTITIES = ("distance", "relative", "overlap")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class AugmentationOverlap:
     """How near each row comes to others through their views.
 
@@ -48,6 +51,8 @@ class AugmentationOverlap:
         Views of each row.
     n_candidates : int
         Rows among which the neighbours were sought.
+    fingerprint : str, default=None
+        Of the rows, so that scores of others are refused.
     """
 
     neighbors: np.ndarray
@@ -56,11 +61,12 @@ class AugmentationOverlap:
     overlap: np.ndarray
     n_views: int
     n_candidates: int
+    fingerprint: str | None = None
 
     def __len__(self):
         return len(self.overlap)
 
-    def __str__(self):
+    def __repr__(self):
         return (
             f"{int(self.lone.sum())} of {len(self)} rows are lone: their augmentation sets overlap none "
             f"of their {self.neighbors.shape[1]} nearest neighbours' ({self.n_views} views a row). d_A "
@@ -128,7 +134,7 @@ class AugmentationOverlap:
         """
         check_choice("of", of, QUANTITIES)
         check_level(level)
-        score = scores_of(scores, len(self))
+        score = scores_of(scores, len(self), self.fingerprint)
         value = {
             "distance": self.d_augmented[:, 0], "relative": self.relative, "overlap": self.overlap,
         }[of]  # fmt: skip
@@ -177,7 +183,7 @@ class AugmentationOverlap:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class OverlapCorrelation:
     """Correlation of augmentation overlap with memorization over the rows of one data set.
 
@@ -206,6 +212,9 @@ class OverlapCorrelation:
     n_lone: int
     lone_mean: float
     rest_mean: float
+
+    def __repr__(self):
+        return self.summary()
 
     def summary(self):
         """Say the correlation in words.
@@ -315,6 +324,7 @@ def augmentation_overlap(X, *, augmentation="auto", n_views=16, n_neighbors=5, n
     return AugmentationOverlap(
         neighbors=np.take_along_axis(candidates, order, 1), d_augmented=nearest, own_spread=spread,
         overlap=(nearest <= spread[:, None]).mean(1), n_views=int(n_views), n_candidates=n_candidates,
+        fingerprint=data.fingerprint(),
     )  # fmt: skip
 
 
@@ -343,9 +353,13 @@ def drawn_views(data, augmentation, n_views, entropy):
     return every
 
 
-def scores_of(scores, n):
+def scores_of(scores, n, fingerprint=None):
     """Scores as an array of n floats, from a result, a fitted estimator or an array."""
+    if hasattr(scores, "fit"):
+        check_is_fitted(scores)
     scores = getattr(scores, "result_", scores)
+    if isinstance(scores, MemorizationResult) and fingerprint is not None:
+        refuse_other_rows(scores, fingerprint)
     try:
         score = np.asarray(getattr(scores, "score", scores), dtype=float)
     except (TypeError, ValueError) as error:

@@ -26,7 +26,7 @@ ROUNDING = 1e-6  # least slack that counts
 MOST = 0.9
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class GeneralizationBound:
     """What bounds the error of the nearest-centre classifier, class by class, and that error.
 
@@ -87,7 +87,7 @@ class GeneralizationBound:
     unaligned_test: np.ndarray | None = None
     n_test: np.ndarray | None = None
 
-    def __str__(self):
+    def __repr__(self):
         return self.summary()
 
     @property

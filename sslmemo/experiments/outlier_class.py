@@ -7,10 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
-from sklearn.base import clone
 
-from .._compat import check_in_range
-from ..encoder import SSLEncoder
+from .._compat import check_in_range, shown
 from ..measurements import Alignment, Downstream
 from ..measurements.downstream import evaluator_of
 from ..plans import Plan
@@ -20,13 +18,14 @@ from ..sources import check_labels
 from ..table import ScoreTable
 from ..training.precision import limit_jobs
 from .contrasts import student
+from .inputs import as_list, interruptible, recipe_of
 
 __all__ = ["OutlierClassExperiment", "outlier_class_experiment"]
 
 WHERE = ("all", "near", "far")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class OutlierClassExperiment:
     """What some training points of a class do for its held-out members.
 
@@ -101,7 +100,7 @@ class OutlierClassExperiment:
                  "alignment_gain_near", "alignment_gain_far")  # fmt: skip
         return ScoreTable(dict(zip(names, zip(*rows, strict=True), strict=True)))
 
-    def __str__(self):
+    def __repr__(self):
         t = self.summary_table()
         lines = [
             f"Gains from training points of a class, intervals over {t['n_classes'][0]} classes"
@@ -112,12 +111,15 @@ class OutlierClassExperiment:
                 if metric != "memorization"
                 else metric
             )
+            points = "point " if count == 1 else "points"
             lines.append(
-                f"{count:>4} points  {what}: {mean:+.4f} [{low:+.4f}, {high:+.4f}], p = {p:.2g}"
+                f"{count:>4} {points}  {what}: {mean:+.4f} [{low:+.4f}, {high:+.4f}], p = {p:.2g}"
             )
         points = self.points_table()
         if len(points) > 4:
             for name in ("alignment_gain", "accuracy_gain"):
+                if np.ptp(points[name]) == 0:
+                    continue
                 r = stats.spearmanr(points["memorization"], points[name])
                 lines.append(
                     f"Over {len(points)} single points, memorization and {name.replace('_', ' ')} "
@@ -182,21 +184,25 @@ def outlier_class_experiment(X, y, *, rare=None, counts=(1, 2, 5, 20), n_points=
         check_in_range(name, value, numbers.Integral, 1)
     for name, value in (("test_size", test_size), ("down_size", down_size)):
         check_in_range(name, value, numbers.Real, 0, 1, open_low=True)
+    counts = as_list("counts", counts)
     counts = sorted({check_in_range("counts", c, numbers.Integral, 1) for c in counts})
-    recipe = SSLEncoder() if encoder is None else clone(encoder)
-    recipe.set_params(verbose=0, memory=None)
+    evaluator, recipe = evaluator_of(downstream), recipe_of(encoder)
     data = recipe._read(X, reset=True)
     y = check_labels(y, len(data))
-    rare = np.unique(y) if rare is None else np.asarray(rare)
+    known = np.unique(y).tolist()
+    rare = known if rare is None else as_list("rare", rare)
+    if not set(rare) <= set(known):
+        raise ValueError(f"rare={shown(rare)} holds classes that y lacks; y has {shown(known)}.")
     entropy = entropy_of(random_state)
-    train, down, test = _split(len(data), test_size, down_size, entropy)
-    jobs, known = [], np.unique(y).tolist()
-    for c in rare.tolist():
+    train, down, test = _split(y, test_size, down_size, entropy)
+    jobs = []
+    for c in rare:
         own = train[y[train] == c]
         if len(own) < counts[-1] or (y[test] == c).sum() < 2:
             raise ValueError(
-                f"class {c!r} has {len(own)} training and {(y[test] == c).sum()} held-out rows: "
-                f"counts up to {counts[-1]} and 2 held-out rows are needed."
+                f"class {c!r} has {len(own)} training and {(y[test] == c).sum()} held-out rows, but "
+                f"{counts[-1]} (counts={counts}) and 2 are needed: lower counts, change test_size and "
+                "down_size, give more rows, or name other classes by rare=."
             )
         number = known.index(c)
         rng = generator(derive_seed(entropy, "class", number), "rows")
@@ -217,25 +223,29 @@ def outlier_class_experiment(X, y, *, rare=None, counts=(1, 2, 5, 20), n_points=
     measures = [
         Alignment(trainer.views.augmentation, n_views=n_views, layer=recipe.layer),
         Downstream(
-            {"accuracy": evaluator_of(downstream)}, y[down], data.take(test), y[test],
+            {"accuracy": evaluator}, y[down], data.take(test), y[test],
             fit_rows=data.take(down), layer=recipe.layer,
         ),
     ]  # fmt: skip
-    done = run(plan, trainer, measures, data, n_jobs=limit_jobs(n_jobs, trainer.device), store=memory,
-               verbose=verbose)  # fmt: skip
+    with interruptible(memory):
+        done = run(plan, trainer, measures, data, n_jobs=limit_jobs(n_jobs, trainer.device),
+                   store=memory, verbose=verbose)  # fmt: skip
     return OutlierClassExperiment(_gains(jobs, done.values, data, y, test))
 
 
-def _split(n, test_size, down_size, entropy):
-    """Positions of training, labelled and held-out rows."""
-    n_test, n_down = round(test_size * n), round(down_size * n)
-    if n - n_test - n_down < 2:
+def _split(y, test_size, down_size, entropy):
+    """Positions of training, labelled and held-out rows, the same shares of every class."""
+    if test_size + down_size >= 1:
         raise ValueError(
-            f"test_size={test_size} and down_size={down_size} leave {n - n_test - n_down} of {n} rows "
-            "to train on: lower them."
+            f"test_size={test_size} and down_size={down_size} leave no rows to train on: lower them."
         )
-    order = generator(derive_seed(entropy, "split"), "rows").permutation(n)
-    return order[n_test + n_down :], order[n_test : n_test + n_down], order[:n_test]
+    rng, parts = generator(derive_seed(entropy, "split"), "rows"), []
+    for c in np.unique(y):
+        order = rng.permutation(np.flatnonzero(y == c))
+        ends = np.cumsum([round(test_size * len(order)), round(down_size * len(order))])
+        parts.append(np.split(order, ends))
+    test, down, train = (np.concatenate(p) for p in zip(*parts, strict=True))
+    return train, down, test
 
 
 def _gains(jobs, values, data, y, test):

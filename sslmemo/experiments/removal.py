@@ -2,127 +2,30 @@
 
 from __future__ import annotations
 
+import inspect
 import numbers
-from dataclasses import dataclass
+import warnings
 
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
-from .._compat import check_choice, check_in_range, named
+from .._compat import check_choice, check_in_range, named, shown
 from ..encoder import SSLEncoder
-from ..estimates.blocks import check_level
 from ..measurements import Downstream, Quality
-from ..measurements.downstream import evaluator_of
+from ..measurements.downstream import evaluator_of, metric_of
 from ..plans import Plan
 from ..pool import run
 from ..randomness import derive_seed, entropy_of, generator, usual_torch
 from ..result import MemorizationResult
-from ..sources import as_array, check_labels
+from ..sources import check_labels
 from ..table import ScoreTable
 from ..training.precision import limit_jobs
-from .contrasts import student
+from .curve import NOTHING, RANK, RemovalCurve
+from .inputs import as_list, interruptible, read_as, recipe_of, refuse_other_rows, targets_of
 from .orders import NEED_MODEL, ORDERS, Seen, first_of, order_of
 
-__all__ = ["RemovalCurve", "removal_curve"]
-
-NOTHING = "none"  # strategy of the encoders that all rows train
-
-
-@dataclass(frozen=True)
-class RemovalCurve:
-    """What removing rows does to a downstream task.
-
-    Attributes
-    ----------
-    table : ScoreTable
-        One row a strategy, fraction, repeat and metric, with the columns strategy; fraction;
-        repeat; metric; value. Strategy ``"none"`` at fraction 0 is trained on all rows.
-    removed : dict of (str, float) to ndarray of bool, shape (n_samples,) or (n_repeats, n_samples)
-        Rows that were removed; of ``"random"`` one mask a repeat.
-    about : str
-        What the numbers hold for, in words.
-    """
-
-    table: ScoreTable
-    removed: dict
-    about: str
-
-    def to_frame(self):
-        """Give `table` as a pandas DataFrame (extra ``[frame]``)."""
-        return self.table.to_frame()
-
-    def values(self, strategy, fraction, metric="accuracy"):
-        """Values of a cell, in the order of the repeats.
-
-        Parameters
-        ----------
-        strategy, fraction, metric
-            As in `table`.
-
-        Returns
-        -------
-        ndarray of shape (n_repeats,)
-            Empty for a cell that was not measured.
-        """
-        t = self.table
-        rows = (t["strategy"] == strategy) & (t["fraction"] == fraction) & (t["metric"] == metric)
-        return t["value"][rows][np.argsort(t["repeat"][rows])]
-
-    def summary_table(self, level=0.95):
-        """Means over repeats, and paired differences against random removal.
-
-        Parameters
-        ----------
-        level : float, default=0.95
-            Confidence of the intervals, in (0, 1).
-
-        Returns
-        -------
-        ScoreTable
-            One row a strategy, fraction and metric, with the columns strategy; fraction; metric;
-            mean, low, high; difference, difference_low, difference_high, p_value: against
-            ``"random"`` at the same fraction, paired by repeat, NaN where it was not drawn. Student's
-            intervals over repeats: they hold for these rows and this ranking.
-        """
-        check_level(level)
-        t = self.table
-        cells = dict.fromkeys(zip(*(t[c].tolist() for c in ("strategy", "fraction", "metric")),
-                                  strict=True))  # fmt: skip
-        rows = []
-        for strategy, fraction, metric in cells:
-            own = self.values(strategy, fraction, metric)
-            reference = self.values("random", fraction, metric)
-            paired = strategy != "random" and len(reference) == len(own)
-            rows.append(
-                (strategy, fraction, metric, *student(own, level)[:3])
-                + student(own - reference if paired else np.full(1, np.nan), level)
-            )
-        names = ("strategy", "fraction", "metric", "mean", "low", "high",
-                 "difference", "difference_low", "difference_high", "p_value")  # fmt: skip
-        return ScoreTable(dict(zip(names, zip(*rows, strict=True), strict=True)))
-
-    def summary_frame(self, level=0.95):
-        """Give `summary_table` as a pandas DataFrame (extra ``[frame]``)."""
-        return self.summary_table(level).to_frame()
-
-    def __str__(self):
-        t = self.summary_table()
-        lines = [self.about]
-        for strategy, fraction, metric, mean, low, high, d, d_low, d_high, _ in zip(
-            *t.columns.values(), strict=True
-        ):
-            if metric in METRICS_SHOWN:
-                line = (
-                    f"{strategy:>16} {fraction:4.0%}  {metric} {mean:.4f} [{low:.4f}, {high:.4f}]"
-                )
-                if np.isfinite(d):
-                    line += f"  against random {d:+.4f} [{d_low:+.4f}, {d_high:+.4f}]"
-                lines.append(line)
-        return "\n".join(lines)
-
-
-METRICS_SHOWN = ("accuracy",)
+__all__ = ["check_request", "removal_curve"]
 
 
 @usual_torch()
@@ -155,8 +58,9 @@ def removal_curve(est_or_scores, X, y, *, X_test, y_test, fractions=(0.1, 0.3, 0
         Trainings of each cell; at least 1. A repeat has a random draw and a seed of its own, shared by
         all strategies, so that differences are paired.
     downstream : str, estimator, or dict of str to either, default="linear"
-        ``"linear"``, ``"knn"``, any scikit-learn classifier, or an evaluator of the model such as
-        `sslmemo.measurements.FineTuning`. Of a dict, one metric a key; else the metric is "accuracy".
+        ``"linear"``, ``"knn"``, any scikit-learn classifier or regressor, or an evaluator of the model
+        such as `sslmemo.measurements.FineTuning`. Of a dict each key names a metric; else it is
+        "accuracy", "neg_mean_squared_error" or "iou".
     X_down, y_down : array-like, default=None
         Labelled rows that the evaluator is fitted on, the same for every strategy; with `y_test` they may
         carry other labels than X, masks (n, h, w) for `sslmemo.measurements.SegmentationProbe`, or
@@ -184,37 +88,53 @@ def removal_curve(est_or_scores, X, y, *, X_test, y_test, fractions=(0.1, 0.3, 0
     Returns
     -------
     RemovalCurve
-        Metrics are "accuracy"; "accuracy[class=c]" for every class of y_test;
-        "accuracy[subpopulation=s]"; and "effective_rank" of the representations of X.
+        Metrics are "accuracy" (or as `downstream` names them); "accuracy[class=c]" for every class of
+        y_test; "accuracy[subpopulation=s]"; and "effective_rank" of the representations of X.
 
     Raises
     ------
     TypeError, ValueError
-        Before any training: a parameter is wrong or does not suit X, some rows have no score, or a
-        fraction leaves fewer than two rows.
+        Before any training: a parameter is wrong or does not suit X, some rows have no score, X holds
+        other rows than a MemorizationResult, y_test has classes that the evaluator never sees, or a
+        fraction removes nothing or leaves fewer than two rows.
+
+    Warns
+    -----
+    UserWarning
+        Rows of X_test are rows of X.
 
     Notes
     -----
     Intervals over repeats hold for this X and this ranking. For a claim about a source of data take
     `removal_experiment`, which repeats the whole with other rows.
     """
-    check_in_range("n_repeats", n_repeats, numbers.Integral, 1)
-    check_choice("equal", equal, ("steps", "epochs"))
+    evaluators, fractions, strategies = check_request(
+        downstream, fractions, strategies, n_repeats=n_repeats, equal=equal, probe_rows=probe_rows
+    )
     scores, recipe = _source(est_or_scores, X, encoder)
-    data = recipe._read(X, reset=True)
+    data = read_as(recipe, "X", X, reset=True)
     n = len(data)
     y = check_labels(y, n)
+    if isinstance(est_or_scores, MemorizationResult):
+        refuse_other_rows(est_or_scores, data.fingerprint())
     if scores is not None and scores.shape != (n,):
         raise ValueError(f"X has {n} rows, but there are scores of shape {scores.shape}.")
-    test = recipe._read(X_test)
-    y_test = _targets("y_test", y_test, len(test))
-    down = None if X_down is None else recipe._read(X_down)
+    for f in fractions:
+        if not 0 < round(f * n) <= n - 2:
+            raise ValueError(
+                f"fractions holds {f}, which removes {round(f * n)} of {n} rows: at least one must go "
+                "and two stay."
+            )
     if (X_down is None) != (y_down is None):
         raise ValueError("X_down and y_down go together: give both, or neither.")
-    y_fit = y if down is None else _targets("y_down", y_down, len(down))
-    groups = None if subpopulations is None else check_labels(subpopulations, len(test))
-    given = downstream if isinstance(downstream, dict) else {"accuracy": downstream}
-    evaluators = {str(name): evaluator_of(one) for name, one in given.items()}
+    test = read_as(recipe, "X_test", X_test)
+    y_test = targets_of("y_test", y_test, len(test))
+    down = None if X_down is None else read_as(recipe, "X_down", X_down)
+    y_fit = y if down is None else targets_of("y_down", y_down, len(down))
+    _check_test(data, test, y_fit, y_test, evaluators)
+    groups = subpopulations
+    if groups is not None:
+        groups = check_labels(subpopulations, len(test), "subpopulations")
     measures = [
         Quality(layer=recipe.layer),
         Downstream(
@@ -227,10 +147,10 @@ def removal_curve(est_or_scores, X, y, *, X_test, y_test, fractions=(0.1, 0.3, 0
             layer=recipe.layer,
         ),
     ]
-    fractions = _fractions(fractions, n)
     entropy = entropy_of(random_state)
     seeds = [derive_seed(entropy, "repeat", r) for r in range(n_repeats)]
-    orders = _orders(strategies, recipe, data, y, scores, entropy, memory, verbose)
+    with interruptible(memory):
+        orders = _orders(strategies, recipe, data, y, scores, entropy, memory, verbose)
     classes = y if stratify else None
     removed = {
         (name, f): (
@@ -256,10 +176,11 @@ def removal_curve(est_or_scores, X, y, *, X_test, y_test, fractions=(0.1, 0.3, 0
         most = max(int(kept.sum()) for *_, kept in some)
         plan = _plan(some, seeds, most, smallest)
         trainer = recipe._trainer(data, plan.sizes)
-        done = run(
-            plan, trainer, measures, data, n_jobs=limit_jobs(n_jobs, trainer.device), store=memory,
-            verbose=verbose,
-        )  # fmt: skip
+        with interruptible(memory):
+            done = run(
+                plan, trainer, measures, data, n_jobs=limit_jobs(n_jobs, trainer.device),
+                store=memory, verbose=verbose,
+            )  # fmt: skip
         for i, (name, f, r, _) in enumerate(some):
             for metric, value in _metrics(done.values, i, evaluators, y_test, groups):
                 rows.append((name, f, r, metric, value))
@@ -273,51 +194,93 @@ def removal_curve(est_or_scores, X, y, *, X_test, y_test, fractions=(0.1, 0.3, 0
     return RemovalCurve(table, removed, about)
 
 
-def _targets(name, y, n):
-    """Labels (n,), or targets of another shape, one a row."""
-    targets = as_array(name, y)
-    if targets.ndim == 1:
-        return check_labels(targets, n)
-    if len(targets) != n:
-        raise ValueError(f"{name} must have one target for each of {n} rows, got {len(targets)}.")
-    return targets
+def check_request(downstream, fractions, strategies, *, n_repeats=1, equal="steps",
+                  probe_rows="all", **others):  # fmt: skip
+    """Check what needs no rows.
+
+    Parameters
+    ----------
+    downstream, fractions, strategies, n_repeats, equal, probe_rows
+        As in `removal_curve`.
+    **others : dict
+        Its further parameters, by name.
+
+    Returns
+    -------
+    evaluators : dict of str to estimator
+        By the name of their metric.
+    fractions : list of float
+        In (0, 1).
+    strategies : dict of str to array-like or None
+        Orders by name; None stands for the one of `ORDERS`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A parameter is unknown or out of its range.
+    """
+    known = inspect.signature(removal_curve).parameters
+    for name in others:
+        named(name, known, "a parameter of removal_curve")
+    check_in_range("n_repeats", n_repeats, numbers.Integral, 1)
+    check_choice("equal", equal, ("steps", "epochs"))
+    check_choice("probe_rows", probe_rows, ("all", "kept"))
+    fractions = as_list("fractions", fractions)
+    for f in fractions:
+        if isinstance(f, bool) or not isinstance(f, numbers.Real) or not 0 < f < 1:
+            raise ValueError(f"fractions must be shares above 0 and below 1, got {shown(f)}.")
+    if not isinstance(strategies, dict):
+        strategies = dict.fromkeys(as_list("strategies", strategies))
+    for name, order in strategies.items():
+        if order is None:
+            named(name, ORDERS, "strategies")
+    if not isinstance(downstream, dict):
+        one = evaluator_of(downstream)
+        downstream = {metric_of(one): one}
+    evaluators = {str(name): evaluator_of(one) for name, one in downstream.items()}
+    if not evaluators or not strategies:
+        raise ValueError("downstream and strategies must hold at least one entry.")
+    return evaluators, [float(f) for f in fractions], strategies
+
+
+def _check_test(data, test, y_fit, y_test, evaluators):
+    """Refuse test labels that no evaluator can predict; warn of test rows that are trained on."""
+    classified = any(metric_of(e) == "accuracy" for e in evaluators.values())
+    if classified and y_test.ndim == 1 and y_fit.ndim == 1:
+        unseen = np.setdiff1d(y_test, y_fit)
+        if len(unseen):
+            raise ValueError(
+                f"y_test holds classes that the evaluator is never fitted on: {shown(unseen.tolist())}. "
+                "Leave their rows out, or give X_down and y_down that hold them."
+            )
+    leaked = len(set(data.digests()).intersection(test.digests()))
+    if leaked:
+        warnings.warn(
+            f"{leaked} rows of X_test are rows of X: accuracy on them is no held-out accuracy.",
+            stacklevel=4,
+        )
 
 
 def _source(given, X, encoder):
     """Scores (or None), and a fresh SSLEncoder of the recipe."""
-    scores, recipe = None, SSLEncoder()
+    scores, recipe = None, recipe_of(encoder)
     if hasattr(given, "score_samples"):
         check_is_fitted(given)
         scores = given.score_samples(X)
         mine = given.get_params(deep=False)
-        recipe = SSLEncoder(**{k: v for k, v in mine.items() if k in recipe.get_params(deep=False)})
+        if encoder is None:
+            kept = {k: v for k, v in mine.items() if k in recipe.get_params(deep=False)}
+            recipe = recipe_of(SSLEncoder(**kept))
     elif isinstance(given, MemorizationResult):
         scores = given.score
     elif given is not None:
         scores = np.asarray(given, dtype=float)
-    if encoder is not None:
-        if not isinstance(encoder, SSLEncoder):
-            raise TypeError(
-                f"encoder must be an SSLEncoder, whose parameters say how to train, got {encoder!r}."
-            )
-        recipe = clone(encoder)
-    return scores, recipe.set_params(verbose=0, memory=None)
-
-
-def _fractions(fractions, n):
-    for f in fractions:
-        check_in_range("fractions", f, numbers.Real, 0, 1, open_low=True)
-        if n - round(f * n) < 2:
-            raise ValueError(f"fractions holds {f}, which leaves fewer than two of {n} rows.")
-    return [float(f) for f in fractions]
+    return scores, recipe
 
 
 def _orders(strategies, recipe, data, y, scores, entropy, memory, verbose):
     """Order of every strategy, (n,); None for random."""
-    given = dict.fromkeys(strategies) if not isinstance(strategies, dict) else strategies
-    names = [s for s, order in given.items() if order is None]
-    for name in names:
-        named(name, ORDERS, "strategies")
+    names = [s for s, order in strategies.items() if order is None]
     model = augmentation = None
     if NEED_MODEL.intersection(names):
         whole = clone(recipe).set_params(memory=memory, verbose=verbose)
@@ -327,12 +290,13 @@ def _orders(strategies, recipe, data, y, scores, entropy, memory, verbose):
     seen = Seen(data, y, scores, model, augmentation, derive_seed(entropy, "views of orders"),
                 recipe.layer)  # fmt: skip
     found = {}
-    for name, order in given.items():
+    for name, order in strategies.items():
         if order is not None:
             order = np.asarray(order, dtype=float)
             if order.shape != y.shape or not np.isfinite(order).all():
                 raise ValueError(
-                    f"strategies[{name!r}] must hold one finite number for each of {len(y)} rows."
+                    f"strategies[{name!r}] must hold one finite number for each of {len(y)} rows, got "
+                    f"{shown(order)} of shape {order.shape}."
                 )
         elif name != "random":
             order = order_of(name, seen)
@@ -366,4 +330,4 @@ def _metrics(values, i, evaluators, y_test, groups):
             yield f"{name}[class={label}]", float(outcome[y_test == label].mean())
         for label in np.unique(groups) if groups is not None else ():
             yield f"{name}[subpopulation={label}]", float(outcome[groups == label].mean())
-    yield "effective_rank", float(values["effective_rank"][i])
+    yield RANK, float(values["effective_rank"][i])

@@ -15,12 +15,14 @@ from ..randomness import derive_seed, entropy_of, generator
 from ..sources import check_labels
 from ..table import ScoreTable
 from .contrasts import holm, student
-from .removal import NOTHING, removal_curve
+from .curve import NOTHING, line_of
+from .inputs import interruptible
+from .removal import check_request, removal_curve
 
 __all__ = ["RemovalExperiment", "removal_experiment"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RemovalExperiment:
     """Removal curves of several replicates.
 
@@ -54,13 +56,18 @@ class RemovalExperiment:
         """Give `table` as a pandas DataFrame (extra ``[frame]``)."""
         return self.table.to_frame()
 
-    def summary_table(self, metric="accuracy", level=0.95):
+    @property
+    def metrics(self):
+        """Names of the evaluators' metrics, the first of which is shown unless another is asked for."""
+        return self.curves[0].metrics
+
+    def summary_table(self, metric=None, level=0.95):
         """Means over replicates, and contrasts with random removal.
 
         Parameters
         ----------
-        metric : str, default="accuracy"
-            As in `RemovalCurve.table`.
+        metric : str, default=None
+            As in `RemovalCurve.table`; None is the first of `metrics`.
         level : float, default=0.95
             Confidence of the intervals, in (0, 1).
 
@@ -79,22 +86,26 @@ class RemovalExperiment:
             `level` lies outside (0, 1), or no cell has the metric.
         """
         check_level(level)
+        metric = self.metrics[0] if metric is None else metric
         first = self.curves[0].table
         some = first["metric"] == metric
         if not some.any():
-            known = ", ".join(dict.fromkeys(first["metric"].tolist()))
-            raise ValueError(f"metric={metric!r} was not measured. There are: {known}.")
+            raise ValueError(
+                f"metric={metric!r} was not measured. There are: {', '.join(self.metrics)}, and parts of "
+                "them such as 'accuracy[class=3]'."
+            )
         cells = dict.fromkeys(
             zip(first["strategy"][some].tolist(), first["fraction"][some].tolist(), strict=True)
         )
         rows = []
         for strategy, fraction in cells:
             own = [c.values(strategy, fraction, metric) for c in self.curves]
-            reference = [c.values("random", fraction, metric) for c in self.curves]
-            differences = [
-                (a - b).mean() if strategy != "random" and len(b) == len(a) else np.nan
-                for a, b in zip(own, reference, strict=True)
-            ]
+            differences = [np.nan] * len(own)
+            if strategy not in ("random", NOTHING):
+                differences = [
+                    (a - c.values("random", fraction, metric)).mean()
+                    for a, c in zip(own, self.curves, strict=True)
+                ]
             rows.append(
                 (strategy, fraction, metric, *student([v.mean() for v in own], level)[:3])
                 + student(differences, level)
@@ -109,25 +120,26 @@ class RemovalExperiment:
         adjusted[~primary] = holm(adjusted[~primary])
         return ScoreTable({**columns, "p_holm": adjusted, "primary": primary})
 
-    def summary_frame(self, metric="accuracy", level=0.95):
+    def summary_frame(self, metric=None, level=0.95):
         """Give `summary_table` as a pandas DataFrame (extra ``[frame]``)."""
         return self.summary_table(metric, level).to_frame()
 
-    def __str__(self):
-        n = len(self.curves)
+    def __repr__(self):
         lines = [
-            f"{n} replicates of {self.curves[0].about.rsplit(';', 1)[0]}; intervals over replicates"
+            f"{len(self.curves)} replicates of {self.curves[0].about.rsplit(';', 1)[0]}; intervals over "
+            f"replicates; reliability of the rankings {self.reliability.min():.2f} to "
+            f"{self.reliability.max():.2f}"
         ]
-        for s, f, metric, mean, low, high, d, d_low, d_high, p, holm_p, primary in zip(
-            *self.summary_table().columns.values(), strict=True
-        ):
-            line = f"{s:>16} {f:4.0%}  {metric} {mean:.4f} [{low:.4f}, {high:.4f}]"
-            if np.isfinite(d):
-                line += f"  against random {d:+.4f} [{d_low:+.4f}, {d_high:+.4f}]"
-                line += (
-                    f" p = {p:.2g}, the primary contrast" if primary else f" p(Holm) = {holm_p:.2g}"
-                )
-            lines.append(line)
+        for metric in self.metrics:
+            for s, f, name, *found, p, adjusted, primary in zip(
+                *self.summary_table(metric).columns.values(), strict=True
+            ):
+                line = line_of(s, f, name, *found)
+                if np.isfinite(p):
+                    primary &= metric == self.metrics[0]
+                    line += f" p = {p:.2g}, the primary contrast" if primary else ""
+                    line += "" if primary else f" p(Holm) = {adjusted:.2g}"
+                lines.append(line)
         return "\n".join(lines)
 
 
@@ -172,10 +184,14 @@ def removal_experiment(X, y, *, X_test, y_test, estimator=None, n_samples=1000, 
     """
     check_in_range("n_replicates", n_replicates, numbers.Integral, 2)
     check_in_range("n_samples", n_samples, numbers.Integral, 4)
-    X, strategies = np.asarray(X), strategies if isinstance(strategies, dict) else list(strategies)
+    request = {"downstream": "linear", **options}
+    _, fractions, strategies = check_request(fractions=fractions, strategies=strategies, **request)
+    X = np.asarray(X)
     y = check_labels(y, len(X))
     if n_samples > len(X):
-        raise ValueError(f"n_samples={n_samples}, but X has {len(X)} rows.")
+        raise ValueError(
+            f"n_samples={n_samples}, but X has {len(X)} rows: lower it, or give more rows."
+        )
     if "random" not in strategies:
         raise ValueError("strategies must hold 'random', which the others are compared with.")
     primary = _primary(primary, strategies, fractions)
@@ -187,7 +203,8 @@ def removal_experiment(X, y, *, X_test, y_test, estimator=None, n_samples=1000, 
         own = clone(estimator).set_params(
             random_state=seed, n_jobs=n_jobs, memory=memory, verbose=verbose
         )
-        own.fit(X[rows], y[rows])
+        with interruptible(memory):
+            own.fit(X[rows], y[rows])
         reliability.append(own.result_.reliability)
         curves.append(
             removal_curve(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.base import clone
+from sklearn.base import clone, is_regressor
 
 from .._compat import check_choice, named
 from ..identity import describe, key_of
 from ..probes import KNNProbe, LinearProbe
 
-__all__ = ["Downstream", "evaluator_of", "represent"]
+__all__ = ["Downstream", "evaluator_of", "metric_of", "represent"]
 
 PROBES = {"linear": LinearProbe, "knn": KNNProbe}
 
@@ -121,6 +121,8 @@ def evaluator_of(downstream):
         The name is unknown, or the object is no evaluator.
     """
     one = named(downstream, PROBES, "downstream")() if isinstance(downstream, str) else downstream
+    if isinstance(one, type):
+        raise TypeError(f"downstream={one.__name__} is a class: pass an object, {one.__name__}().")
     if not (hasattr(one, "outcome") or (hasattr(one, "fit") and hasattr(one, "predict"))):
         raise TypeError(
             f"downstream must be {', '.join(map(repr, PROBES))} or an estimator with fit and "
@@ -129,10 +131,26 @@ def evaluator_of(downstream):
     return one
 
 
+def metric_of(evaluator):
+    """Name of what the mean outcome of an evaluator is.
+
+    Parameters
+    ----------
+    evaluator : estimator
+        As `evaluator_of` returns it.
+
+    Returns
+    -------
+    str
+        Its attribute `metric`, else ``"neg_mean_squared_error"`` of a regressor, else
+        ``"accuracy"``.
+    """
+    usual = "neg_mean_squared_error" if is_regressor(evaluator) else "accuracy"
+    return getattr(evaluator, "metric", usual)
+
+
 def outcome_of(evaluator, predicted, y):
     """1 where a label is right, else 0; of a regressor minus the squared error: (n,)."""
-    from sklearn.base import is_regressor
-
     if is_regressor(evaluator):
         return -np.square(np.asarray(predicted, float) - y).reshape(len(y), -1).mean(1)
     return (predicted == y).astype(np.float32)

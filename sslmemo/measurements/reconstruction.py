@@ -22,7 +22,7 @@ class Reconstruction:
     """E over masks of the reconstruction loss of every row, for pools of ``method="mae"``.
 
     Memorization in MAE's own terms: pass it as ``measurements=[Reconstruction()]`` and read the
-    scores by ``MemorizationResult(est.result_.run, Difference(anchor="clean", of="reconstruction"))``.
+    scores by ``MemorizationResult(est.result_.run, Difference(of="reconstruction"))``.
 
     Parameters
     ----------
@@ -30,11 +30,10 @@ class Reconstruction:
         Masks a row; at least 1. They are the same for all encoders of a block.
     augmentation : callable or None, default=None
         (b, *shape) -> (b, *shape); None leaves the rows as they are, so that masks alone vary.
-    method : MAE or None, default=None
-        Says how masks are drawn: that of the pool. None is ``MAE()``.
 
     Notes
     -----
+    How much is hidden, and whether patches are normalised, is as in the pool's own method.
     The arrays are ``"reconstruction"`` (k, n), in [0, inf), and ``"reconstruction_by_view"``
     (k, n, n_views), of which it is the mean: see `sslmemo.methods.mae.painting_loss`.
     """
@@ -42,11 +41,13 @@ class Reconstruction:
     name = "reconstruction"
     at = (1.0,)
 
-    def __init__(self, n_views=8, augmentation=None, method=None):
+    def __init__(self, n_views=8, augmentation=None):
         check_in_range("n_views", n_views, numbers.Integral, 1)
         self.n_views = int(n_views)
         self.augmentation = augmentation
-        self.method = MAE() if method is None else method
+
+    def __repr__(self):
+        return f"Reconstruction(n_views={self.n_views}, augmentation={self.augmentation!r})"
 
     def config(self):
         """Everything that determines the numbers beside models, data and seed, as plain JSON."""
@@ -54,7 +55,6 @@ class Reconstruction:
             "measurement": self.name,
             "n_views": self.n_views,
             "augmentation": describe(self.augmentation),
-            "method": describe(self.method),
         }
 
     def observer(self, k, n):
@@ -66,7 +66,7 @@ class Reconstruction:
         views = Views(torch.nn.Identity() if self.augmentation is None else self.augmentation)
         for chunk, (index, drawn) in enumerate(views.of_rows(data, self.n_views, seed)):
             rng = torch.Generator().manual_seed(derive_seed(seed, "masks", chunk) % 2**63)
-            draws = [self.method.draws(rng, len(index), data.shape) for _ in drawn]
+            draws = [MAE().draws(rng, len(index), data.shape) for _ in drawn]
             for j, model in enumerate(models):
                 by_view[j, index] = self._losses(model, drawn, draws)
         if not np.isfinite(by_view).all():

@@ -32,9 +32,12 @@ class MAE(Method):
 
     Notes
     -----
-    The encoder is a `sslmemo.encoders.vit.ViT` with the patches of `patch_size`. Its representation
-    is the mean token of the whole image; what an observer sees while it trains is the mean token of
-    the visible patches. There is no projector: ``layer="projector"`` is the encoder's output.
+    The encoder is a `sslmemo.encoders.vit.ViT` with the patches of `patch_size`: ``"vit_tiny"``,
+    ``"vit_small"``, or a smaller one, such as ``functools.partial(vit_tiny, (1, 28, 28), width=64,
+    depth=4, heads=4)``. Its representation is the mean token of the whole image; what an observer sees
+    while it trains is the mean token of the visible patches. There is no projector:
+    ``layer="projector"`` is the encoder's output. `sslmemo.measurements.Reconstruction` measures
+    memorization by the loss itself.
 
     The loss of a sample is the mean squared error over the pixels of its own hidden patches; other
     samples play no role.

@@ -51,6 +51,14 @@ def check_result(result):
     return result
 
 
+def check_kind(result, *kinds):
+    """Refuse what a display can't draw, with the mend."""
+    if not isinstance(result, kinds):
+        names = " or ".join(k.__name__ for k in kinds)
+        raise TypeError(f"result must be a {names} of sslmemo.experiments, got {shown(result)}.")
+    return result
+
+
 def describe(result):
     """What the scores are of, and how far they can be trusted: two lines of text."""
     interval, plan = result.reliability_interval, result.run.plan

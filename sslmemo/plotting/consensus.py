@@ -10,6 +10,7 @@ from scipy import stats
 from .._compat import check_in_range
 from ..data import as_data
 from ..experiments.agreement import consensus
+from ..experiments.inputs import refuse_other_rows
 from ..experiments.naming import named_results
 from ._common import HAIRLINE, INK, MUTED, pyplot
 
@@ -91,6 +92,7 @@ class ConsensusDisplay:
                 f"X must hold the {len(table)} images of the fits, got {len(data)} rows of shape "
                 f"{data.shape}."
             )
+        refuse_other_rows(next(iter(results.values())), data.fingerprint())
         check_in_range("n_shown", n_shown, numbers.Integral, 1, len(data))
         first = table[np.lexsort((table["mean_rank"], -table["probability"]))[:n_shown]]
         ranks = [

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._common import BLUE, INK, MUTED, VERMILLION, bare, pyplot
+from ..experiments.outlier_class import OutlierClassExperiment
+from ._common import BLUE, INK, MUTED, VERMILLION, bare, check_kind, pyplot
 
 __all__ = ["OutlierClassDisplay"]
 
@@ -32,7 +33,7 @@ class OutlierClassDisplay:
     """
 
     def __init__(self, result):
-        self.result = result
+        self.result = check_kind(result, OutlierClassExperiment)
 
     @classmethod
     def from_result(cls, result, *, level=0.95):

@@ -153,7 +153,7 @@ class AugmentationOverlapDisplay:
         entropy = entropy_of(random_state)
         read = {"channels": channels, "image_shape": image_shape}
         data = as_data(X, unit_range=isinstance(augmentation, str), **read)
-        score = scores_of(scores, len(data))
+        score = scores_of(scores, len(data), data.fingerprint())
         overlap = augmentation_overlap(
             X, augmentation=augmentation, n_views=n_views, n_neighbors=n_neighbors,
             n_candidates=n_candidates, random_state=entropy, **read,

@@ -4,8 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..experiments.removal import NOTHING
-from ._common import BLUE, GREEN, HAIRLINE, INK, MUTED, ORANGE, SKY, VERMILLION, bare, pyplot
+from ..experiments.curve import NOTHING, RemovalCurve
+from ..experiments.replicates import RemovalExperiment
+from ._common import (
+    BLUE,
+    GREEN,
+    HAIRLINE,
+    INK,
+    MUTED,
+    ORANGE,
+    SKY,
+    VERMILLION,
+    bare,
+    check_kind,
+    pyplot,
+)  # fmt: skip
 
 __all__ = ["RemovalDisplay"]
 
@@ -36,18 +49,18 @@ class RemovalDisplay:
     """
 
     def __init__(self, result):
-        self.result = result
+        self.result = check_kind(result, RemovalCurve, RemovalExperiment)
 
     @classmethod
-    def from_result(cls, result, *, metric="accuracy", level=0.95, ax=None):
+    def from_result(cls, result, *, metric=None, level=0.95, ax=None):
         """Draw a result.
 
         Parameters
         ----------
         result : RemovalCurve or RemovalExperiment
             What to draw.
-        metric : str, default="accuracy"
-            As in `RemovalCurve.table`.
+        metric : str, default=None
+            As in `RemovalCurve.table`; None is the first of the result's `metrics`.
         level : float, default=0.95
             Confidence of the intervals, in (0, 1).
         ax : sequence of two Axes, default=None
@@ -59,12 +72,12 @@ class RemovalDisplay:
         """
         return cls(result).plot(metric=metric, level=level, ax=ax)
 
-    def plot(self, *, metric="accuracy", level=0.95, ax=None):
+    def plot(self, *, metric=None, level=0.95, ax=None):
         """Draw it.
 
         Parameters
         ----------
-        metric : str, default="accuracy"
+        metric : str, default=None
             As in `from_result`.
         level : float, default=0.95
             As in `from_result`.
@@ -79,6 +92,7 @@ class RemovalDisplay:
         if ax is None:
             _, ax = pyplot().subplots(1, 2, figsize=(11, 4.2), layout="constrained")
         self.axes_, self.figure_ = np.asarray(ax), ax[0].figure
+        metric = self.result.metrics[0] if metric is None else metric
         columns = self._cells(metric, level)
         strategies = [s for s in dict.fromkeys(columns["strategy"].tolist()) if s != NOTHING]
         whole = columns["strategy"] == NOTHING
@@ -119,8 +133,11 @@ class RemovalDisplay:
         for axis, label in zip(ax, (metric, f"{metric}, against random"), strict=True):
             axis.set_xlabel("share of rows removed")
             axis.set_ylabel(label)
+            axis.set_xticks(sorted(set(columns["fraction"][~whole].tolist())))
+            axis.xaxis.set_major_formatter("{x:.0%}")
             bare(axis)
-        ax[0].legend(frameon=False, fontsize=9)
+        self.figure_.legend(*ax[0].get_legend_handles_labels(), loc="outside lower center", ncols=4,
+                            frameon=False, fontsize=9)  # fmt: skip
         over = "replicates" if hasattr(self.result, "curves") else "repeats, for these rows"
         ax[1].set_title(
             f"bars: {level:.0%} intervals over {over}", loc="left", fontsize=9, color=MUTED
