@@ -77,8 +77,8 @@ class RemovalExperiment:
             One row a strategy and fraction, with the columns strategy; fraction; metric; mean, low,
             high; difference, difference_low, difference_high: against random at the same fraction, the
             mean over a replicate's paired repeats, with Student's interval over replicates; p_value, two
-            -sided; p_holm, adjusted by Holm (1979) over all contrasts but the primary one, whose p_value
-            stands; primary.
+            -sided; p_holm, adjusted by Holm (1979) over all contrasts of the metric but the primary one,
+            of the first metric, whose p_value stands; primary.
 
         Raises
         ------
@@ -116,6 +116,7 @@ class RemovalExperiment:
         primary = (columns["strategy"] == self.primary[0]) & (
             columns["fraction"] == self.primary[1]
         )
+        primary &= metric == self.metrics[0]
         adjusted = columns["p_value"].copy()
         adjusted[~primary] = holm(adjusted[~primary])
         return ScoreTable({**columns, "p_holm": adjusted, "primary": primary})
@@ -136,7 +137,6 @@ class RemovalExperiment:
             ):
                 line = line_of(s, f, name, *found)
                 if np.isfinite(p):
-                    primary &= metric == self.metrics[0]
                     line += f" p = {p:.2g}, the primary contrast" if primary else ""
                     line += "" if primary else f" p(Holm) = {adjusted:.2g}"
                 lines.append(line)
