@@ -1,4 +1,9 @@
-"""Every method with every encoder on 8 x 8 images; the slow suite has the pairs that take long."""
+"""Every method with every encoder on 8 x 8 images.
+
+`make test` has the quick pairs, `make test-slow` all methods with encoders of up to the size of a ResNet-18
+and the larger ones with SimCLR and MAE; the others, hours of the same code at another size, are marked
+exhaustive.
+"""
 
 import functools
 
@@ -14,13 +19,19 @@ SMALL_RESNET = functools.partial(resnet9, (1, 8, 8), width=4)
 QUICK = {"mlp": "mlp", "convnet": "convnet", "small_resnet": SMALL_RESNET, "small_vit": SMALL_VIT}
 
 
+LARGE = ("resnet34", "resnet50", "vit_tiny", "vit_small")  # minutes a pair on one core
+
+
 def _pairs():
     for method in METHODS:
         for name, encoder in {**QUICK, **{e: e for e in ENCODERS}}.items():
             if method == "mae" and "vit" not in name:
                 continue  # masks need patches
-            small = name in QUICK and (method in ("simclr", "mae") or name in ("mlp", "convnet"))
-            marks = [] if small else [pytest.mark.slow]
+            marks = []
+            if name in LARGE:
+                marks = [pytest.mark.slow if method in ("simclr", "mae") else pytest.mark.exhaustive]
+            elif name not in QUICK or not (method in ("simclr", "mae") or name in ("mlp", "convnet")):
+                marks = [pytest.mark.slow]
             yield pytest.param(method, encoder, marks=marks, id=f"{method}-{name}")
 
 
