@@ -29,8 +29,12 @@ def _pairs():
                 continue  # masks need patches
             marks = []
             if name in LARGE:
-                marks = [pytest.mark.slow if method in ("simclr", "mae") else pytest.mark.exhaustive]
-            elif name not in QUICK or not (method in ("simclr", "mae") or name in ("mlp", "convnet")):
+                marks = [
+                    pytest.mark.slow if method in ("simclr", "mae") else pytest.mark.exhaustive
+                ]
+            elif name not in QUICK or not (
+                method in ("simclr", "mae") or name in ("mlp", "convnet")
+            ):
                 marks = [pytest.mark.slow]
             yield pytest.param(method, encoder, marks=marks, id=f"{method}-{name}")
 

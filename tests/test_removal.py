@@ -231,8 +231,8 @@ def test_a_fitted_estimator_brings_recipe_and_scores():
 def experiment():
     est = MemorizationEstimator(n_encoders=4, epochs=1, batch_size=20, verbose=0)
     return removal_experiment(
-        X[ORDER[400:700]], Y[ORDER[400:700]], **TEST, estimator=est, n_samples=60, n_replicates=3, fractions=(0.3, 0.6),
-        n_repeats=2, random_state=0, verbose=0,
+        X[ORDER[400:700]], Y[ORDER[400:700]], **TEST, estimator=est, n_samples=60, n_replicates=3,
+        fractions=(0.3, 0.6), n_repeats=2, random_state=0, verbose=0,
     )  # fmt: skip
 
 
