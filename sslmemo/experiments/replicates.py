@@ -181,6 +181,11 @@ def removal_experiment(X, y, *, X_test, y_test, estimator=None, n_samples=1000, 
     ------
     TypeError, ValueError
         Before any training: a parameter is wrong, or X has fewer than `n_samples` rows.
+
+    Notes
+    -----
+    The held-out rows are the same for all replicates, so intervals don't cover the draw of these; rows
+    drawn independently from a small X overlap, and intervals are then too narrow.
     """
     check_in_range("n_replicates", n_replicates, numbers.Integral, 2)
     check_in_range("n_samples", n_samples, numbers.Integral, 4)
