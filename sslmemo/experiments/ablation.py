@@ -70,7 +70,23 @@ class Ablation:
         )
 
     def to_frame(self, level=0.95):
-        """Give `table` as a pandas DataFrame (extra ``[frame]``)."""
+        """Give `table` as a pandas DataFrame (extra ``[frame]``).
+
+        Parameters
+        ----------
+        level : float, default=0.95
+            As in `table`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            The columns of `table`, indexed from 0.
+
+        Raises
+        ------
+        ImportError
+            pandas is not installed.
+        """
         return self.table(level).to_frame()
 
     def __repr__(self):

@@ -1,4 +1,4 @@
-"""Contrasts: means with their intervals, and p-values of several of them."""
+"""Contrasts: means with their intervals, p-values of several of them, and the frames that hold them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,46 @@ from scipy import stats
 
 from ..estimates.blocks import check_level
 
-__all__ = ["holm", "student"]
+__all__ = ["Frames", "holm", "student"]
+
+
+class Frames:
+    """DataFrames of a result that has a `table` and a `summary_table`."""
+
+    def to_frame(self):
+        """Give `table` as a pandas DataFrame (extra ``[frame]``).
+
+        Returns
+        -------
+        pandas.DataFrame
+            The columns of `table`, indexed from 0.
+
+        Raises
+        ------
+        ImportError
+            pandas is not installed.
+        """
+        return self.table.to_frame()
+
+    def summary_frame(self, **options):
+        """Give `summary_table` as a pandas DataFrame (extra ``[frame]``).
+
+        Parameters
+        ----------
+        **options : dict
+            As `summary_table` takes them.
+
+        Returns
+        -------
+        pandas.DataFrame
+            The columns of `summary_table`, indexed from 0.
+
+        Raises
+        ------
+        ImportError
+            pandas is not installed.
+        """
+        return self.summary_table(**options).to_frame()
 
 
 def student(values, level):

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..estimates.blocks import check_level
 from ..table import ScoreTable
-from .contrasts import student
+from .contrasts import Frames, student
 
 __all__ = ["NOTHING", "RANK", "RemovalCurve", "line_of"]
 
@@ -17,7 +17,7 @@ RANK = "effective_rank"  # metric beside those of the evaluators
 
 
 @dataclass(frozen=True, repr=False)
-class RemovalCurve:
+class RemovalCurve(Frames):
     """What removing rows does to a downstream task.
 
     Attributes
@@ -40,10 +40,6 @@ class RemovalCurve:
         """Names of the evaluators' metrics, the first of which is shown unless another is asked for."""
         parts = [m for m in dict.fromkeys(self.table["metric"].tolist()) if "[" not in m]
         return [m for m in parts if m != RANK]
-
-    def to_frame(self):
-        """Give `table` as a pandas DataFrame (extra ``[frame]``)."""
-        return self.table.to_frame()
 
     def values(self, strategy, fraction, metric=None):
         """Values of a cell, in the order of the repeats.
@@ -116,10 +112,6 @@ class RemovalCurve:
         names = ("strategy", "fraction", "metric", "mean", "low", "high",
                  "difference", "difference_low", "difference_high", "p_value")  # fmt: skip
         return ScoreTable(dict(zip(names, zip(*rows, strict=True), strict=True)))
-
-    def summary_frame(self, level=0.95):
-        """Give `summary_table` as a pandas DataFrame (extra ``[frame]``)."""
-        return self.summary_table(level).to_frame()
 
     def __repr__(self):
         t = self.summary_table()

@@ -17,7 +17,7 @@ from ..randomness import derive_seed, entropy_of, generator, usual_torch
 from ..sources import check_labels
 from ..table import ScoreTable
 from ..training.precision import limit_jobs
-from .contrasts import student
+from .contrasts import Frames, student
 from .inputs import as_list, interruptible, recipe_of
 
 __all__ = ["OutlierClassExperiment", "outlier_class_experiment"]
@@ -26,7 +26,7 @@ WHERE = ("all", "near", "far")
 
 
 @dataclass(frozen=True, repr=False)
-class OutlierClassExperiment:
+class OutlierClassExperiment(Frames):
     """What some training points of a class do for its held-out members.
 
     Attributes
@@ -40,10 +40,6 @@ class OutlierClassExperiment:
     """
 
     table: ScoreTable
-
-    def to_frame(self):
-        """Give `table` as a pandas DataFrame (extra ``[frame]``)."""
-        return self.table.to_frame()
 
     def summary_table(self, level=0.95):
         """Mean gains by number of points, with Student's intervals over classes.
@@ -70,10 +66,6 @@ class OutlierClassExperiment:
                     rows.append((count, where, metric, *student(means, level), len(means)))
         names = ("count", "where", "metric", "mean", "low", "high", "p_value", "n_classes")
         return ScoreTable(dict(zip(names, zip(*rows, strict=True), strict=True)))
-
-    def summary_frame(self, level=0.95):
-        """Give `summary_table` as a pandas DataFrame (extra ``[frame]``)."""
-        return self.summary_table(level).to_frame()
 
     def points_table(self):
         """Give one row a single point: its memorization, and the gains of its class.

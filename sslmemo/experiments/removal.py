@@ -71,7 +71,7 @@ def removal_curve(est_or_scores, X, y, *, X_test, y_test, fractions=(0.1, 0.3, 0
     equal : {"steps", "epochs"}, default="steps"
         Whether encoders of fewer rows take as many steps as one of all rows, or as many epochs.
     stratify : bool, default=False
-        Remove the same share of every class: is the effect only a change of class balance?
+        Remove the same share of every class, so that class balance cannot be the reason.
     subpopulations : array-like of shape (n_test,), default=None
         Of the test rows; accuracy is reported for each.
     encoder : SSLEncoder, default=None

@@ -14,7 +14,7 @@ from ..estimator import MemorizationEstimator
 from ..randomness import derive_seed, entropy_of, generator
 from ..sources import check_labels
 from ..table import ScoreTable
-from .contrasts import holm, student
+from .contrasts import Frames, holm, student
 from .curve import NOTHING, line_of
 from .inputs import interruptible
 from .removal import check_request, removal_curve
@@ -23,7 +23,7 @@ __all__ = ["RemovalExperiment", "removal_experiment"]
 
 
 @dataclass(frozen=True, repr=False)
-class RemovalExperiment:
+class RemovalExperiment(Frames):
     """Removal curves of several replicates.
 
     Attributes
@@ -51,10 +51,6 @@ class RemovalExperiment:
         return ScoreTable({
             name: np.concatenate([p[name] for p in parts]) for name in parts[0].columns
         })  # fmt: skip
-
-    def to_frame(self):
-        """Give `table` as a pandas DataFrame (extra ``[frame]``)."""
-        return self.table.to_frame()
 
     @property
     def metrics(self):
@@ -121,10 +117,6 @@ class RemovalExperiment:
         adjusted[~primary] = holm(adjusted[~primary])
         return ScoreTable({**columns, "p_holm": adjusted, "primary": primary})
 
-    def summary_frame(self, metric=None, level=0.95):
-        """Give `summary_table` as a pandas DataFrame (extra ``[frame]``)."""
-        return self.summary_table(metric, level).to_frame()
-
     def __repr__(self):
         lines = [
             f"{len(self.curves)} replicates of {self.curves[0].about.rsplit(';', 1)[0]}; intervals over "
@@ -147,7 +139,7 @@ def removal_experiment(X, y, *, X_test, y_test, estimator=None, n_samples=1000, 
                        fractions=(0.1, 0.3, 0.5, 0.7),
                        strategies=("memorized", "random", "least_memorized"), primary=None,
                        n_jobs=None, memory=None, random_state=None, verbose=1, **options):  # fmt: skip
-    """Repeat scoring and removal with other rows: does removing memorized rows hurt, for this source?
+    """Repeat scoring and removal with other rows, to learn what holds for their source.
 
     Parameters
     ----------
@@ -163,13 +155,21 @@ def removal_experiment(X, y, *, X_test, y_test, estimator=None, n_samples=1000, 
         Rows of a replicate.
     n_replicates : int, default=5
         At least 2. Their rows are disjoint where X has enough, else drawn independently.
-    fractions, strategies
-        As in `removal_curve`; ``"random"`` must be among the strategies.
+    fractions : sequence of float, default=(0.1, 0.3, 0.5, 0.7)
+        As in `removal_curve`.
+    strategies : sequence of str, or dict of str to array-like
+        As in `removal_curve`; ``"random"`` must be among them.
     primary : tuple of (str, float), default=None
         Strategy and fraction of the one contrast whose p-value needs no adjustment. None is
         ``("memorized", 0.5)`` where both are there, else the first strategy and the middle fraction.
-    n_jobs, memory, random_state, verbose
-        As in `removal_curve`; the pools of the scores too.
+    n_jobs : int, default=None
+        Trainings at once; -1 means all processors.
+    memory : str or path, default=None
+        Folder of finished trainings, pools included, which an interrupted call goes on from.
+    random_state : int, RandomState instance or None, default=None
+        Of rows, draws and seeds.
+    verbose : int, default=1
+        1 shows progress bars.
     **options : dict
         Further parameters of `removal_curve`, such as ``n_repeats=4``.
 

@@ -20,7 +20,7 @@ class Downstream:
     Parameters
     ----------
     evaluators : dict of str to estimator
-        scikit-learn classifiers or regressors, fitted on frozen representations; or evaluators that
+        Classifiers or regressors of scikit-learn, fitted on frozen representations; or evaluators that
         read the model itself, with a method ``outcome(model, fit_rows, y_fit, test_rows, y_test,
         layer, seed) -> (n_test,)``.
     y_fit : array-like of shape (n_fit, ...)

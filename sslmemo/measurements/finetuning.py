@@ -48,10 +48,14 @@ class FineTuning(BaseEstimator):
         ----------
         model : TorchModel
             Stays as it is.
-        fit_rows, test_rows : Data
-            Labelled rows, and held-out ones.
-        y_fit, y_test : ndarray of shape (n_fit,) and (n_test,)
-            Labels.
+        fit_rows : Data
+            Labelled rows.
+        y_fit : ndarray of shape (n_fit,)
+            Their labels.
+        test_rows : Data
+            Held-out rows.
+        y_test : ndarray of shape (n_test,)
+            Their labels.
         layer : {"encoder", "projector"}, default="encoder"
             Output that the head reads.
         seed : int, default=0

@@ -52,10 +52,14 @@ class SegmentationProbe(BaseEstimator):
         ----------
         model : TorchModel
             Whose encoder has feature maps, see `feature_maps`.
-        fit_rows, test_rows : Data
-            Images, and held-out ones.
-        y_fit, y_test : ndarray of int, shape (n_fit, h, w) and (n_test, h, w)
-            Masks, of the images' size.
+        fit_rows : Data
+            Images.
+        y_fit : ndarray of int, shape (n_fit, h, w)
+            Their masks, of the images' size.
+        test_rows : Data
+            Held-out images.
+        y_test : ndarray of int, shape (n_test, h, w)
+            Their masks.
         layer : {"encoder"}, default="encoder"
             Projectors have no feature maps.
         seed : int, default=0
