@@ -101,7 +101,10 @@ def main(part, folder, path):
     rows.append({"replicates": len(found.curves), "reliability_mean": float(found.reliability.mean()),
                  "reliability_least": float(found.reliability.min())})  # fmt: skip
     save(f"removal_{part}", __doc__.splitlines()[0], rows, "full")
-    RemovalDisplay.from_result(found).figure_.savefig(IMAGES / f"removal_{part}.png", dpi=110)
+    shown = metrics[0] if groups is None else "accuracy[subpopulation=turned]"
+    RemovalDisplay.from_result(found, metric=shown).figure_.savefig(
+        IMAGES / f"removal_{part}.png", dpi=110
+    )
 
 
 if __name__ == "__main__":

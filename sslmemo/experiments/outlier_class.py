@@ -115,7 +115,7 @@ class OutlierClassExperiment(Frames):
                 r = stats.spearmanr(points["memorization"], points[name])
                 lines.append(
                     f"Over {len(points)} single points, memorization and {name.replace('_', ' ')} "
-                    f"correlate {r.statistic:.2f} (Spearman, as measured)."
+                    f"correlate {r.statistic:.2f} (Spearman; noise of the shared encoders included)."
                 )
         return "\n".join(lines)
 
