@@ -159,7 +159,7 @@ def test_an_interrupt_leaves_a_partial_result_and_says_how_to_go_on(table):
     whole = MemorizationEstimator(n_encoders=8, epochs=2, random_state=0, verbose=0).fit(X)
     est = MemorizationEstimator(
         n_encoders=8, epochs=2, random_state=0, verbose=0, warm_start=True,
-        measurements=[Slow(0.15)],
+        measurements=[WaitsOnce()],
     )  # fmt: skip
     with pytest.raises(ValueError, match="no block is finished yet"):
         est.partial_result()
@@ -185,6 +185,28 @@ def test_an_interrupt_leaves_a_partial_result_and_says_how_to_go_on(table):
     est.fit(X)
     np.testing.assert_array_equal(est.memorization_scores_, whole.memorization_scores_)
     assert est.partial_result().score.tolist() == est.result_.score.tolist()
+
+
+class WaitsOnce:
+    """A measurement that waits in the third block, when two are finished, until it is interrupted."""
+
+    name, at = "waits", (1.0,)
+
+    def __init__(self):
+        self.calls = 0
+
+    def config(self):
+        return {"measurement": "waits"}
+
+    def observer(self, k, n):
+        return None
+
+    def __call__(self, models, data, member, seed, observed=None):
+        self.calls += 1
+        end = time.monotonic() + 60
+        while self.calls == 5 and time.monotonic() < end:
+            time.sleep(0.01)
+        return {}
 
 
 class Slow:
