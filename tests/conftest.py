@@ -1,5 +1,7 @@
 """Small real data and tiny settings that the tests share."""
 
+import signal
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,8 @@ from sklearn.datasets import load_digits
 from sslmemo import MemorizationEstimator
 
 torch.set_num_threads(1)  # networks this small lose time to a second thread
+# a suite started in the background of a shell inherits an ignored SIGINT, and interrupts nothing
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TINY = {"n_encoders": 4, "epochs": 2, "verbose": 0, "random_state": 0, "n_views": 4}
 
