@@ -15,7 +15,10 @@ from sslmemo.pool import run
 from sslmemo.training.recipe import make_trainer
 
 STEPS = {"dino": 300}  # its teacher follows slowly; all others take 100
-RATES = {"vit_small": 1e-4, "vit_tiny": 1e-4}  # 1e-3 is too much for millions of weights and 40 rows
+RATES = {
+    "vit_small": 1e-4,
+    "vit_tiny": 1e-4,
+}  # 1e-3 is too much for millions of weights and 40 rows
 
 
 @pytest.fixture(scope="module")
