@@ -5,8 +5,10 @@ benchmarks/results/removal_PART.json and docs/images/removal_PART.png. MNIST is 
 files; rows come from 20,000 on of the training set, which no default was chosen on, and the accuracy is
 that of 5,000 test digits. The primary contrast, named beforehand: memorized minus random at 50%.
 
-Parts: main (1,000 rows, all orders), small (250 rows), epochs (main's rows, equal epochs), planted
-(rotated digits as a rare subpopulation of 5%), and cifar10, with `--data` as benchmarks.cifar10 takes it.
+Parts: main (1,000 rows, all orders), small and large (250 and 4,000 rows), short and long (10 and 120
+epochs), epochs (equal epochs in place of equal steps), stratified (the same share of every class), planted
+(rotated digits as a rare subpopulation of 5%), tiles (of photographs in scikit-image, the class is the
+photograph; no `--data`), and cifar10, with `--data` as benchmarks.cifar10 takes it.
 """
 
 import argparse
@@ -31,10 +33,28 @@ THREE = ALL[:3]
 PARTS = {
     "main": {"n_samples": 1000, "strategies": ALL},
     "small": {"n_samples": 250, "strategies": THREE, "n_replicates": 10},
-    "epochs": {"n_samples": 1000, "strategies": THREE, "equal": "epochs"},
+    "large": {"n_samples": 4000, "strategies": THREE[:2], "fractions": (0.5,)},
+    "short": {"n_samples": 1000, "strategies": THREE, "fractions": (0.5,)},
+    "long": {"n_samples": 1000, "strategies": THREE[:2], "fractions": (0.5,)},
+    "epochs": {
+        "n_samples": 1000,
+        "strategies": THREE,
+        "fractions": (0.3, 0.5, 0.7),
+        "equal": "epochs",
+    },
+    "stratified": {
+        "n_samples": 1000,
+        "strategies": THREE,
+        "fractions": (0.3, 0.5),
+        "stratify": True,
+    },
     "planted": {"n_samples": 1000, "strategies": THREE, "fractions": (0.05, 0.1, 0.3)},
-    "cifar10": {"n_samples": 1000, "strategies": THREE, "fractions": (0.3, 0.5), "n_repeats": 4},
+    "tiles": {"n_samples": 1000, "strategies": THREE, "fractions": (0.5,)},
+    "cifar10": {"n_samples": 1000, "strategies": THREE, "fractions": (0.5,)},
 }
+RECIPES = {"large": {"n_encoders": 32}, "short": {"epochs": 10}, "long": {"epochs": 120}}
+PHOTOGRAPHS = ("astronaut", "coffee", "chelsea", "rocket", "immunohistochemistry", "retina",
+               "hubble_deep_field")  # fmt: skip
 
 
 class NoisyLabels(ClassifierMixin, BaseEstimator):
@@ -61,13 +81,34 @@ def data_of(part, path):
     """Training rows and labels, test rows and labels, and subpopulations of the test rows."""
     if part == "cifar10":
         return *read_cifar10(path, "train", 5000), *read_cifar10(path, "test", 5000), None
-    X, y = (p[20_000:25_000] for p in read_idx(path, "train"))
+    if part == "tiles":
+        X, y = tiles()
+        return X[:2000], y[:2000], X[2000:], y[2000:], None
+    stop = 35_000 if part == "large" else 25_000
+    X, y = (p[20_000:stop] for p in read_idx(path, "train"))
     X_test, y_test = (p[:5000] for p in read_idx(path, "t10k"))
     if part != "planted":
         return X, y, X_test, y_test, None
     X, _ = with_turned(X, 0)
     X_test, turned_test = with_turned(X_test, 1)
     return X, y, X_test, y_test, np.where(turned_test, "turned", "upright")
+
+
+def tiles(size=32, darkest=20):
+    """Shuffled tiles of colour photographs, but for near-black ones, and the photograph of each."""
+    import skimage.data
+
+    X, y = [], []
+    for k, name in enumerate(PHOTOGRAPHS):
+        picture = getattr(skimage.data, name)()
+        h, w = (s // size for s in picture.shape[:2])
+        cut = picture[: h * size, : w * size].reshape(h, size, w, size, 3).transpose(0, 2, 4, 1, 3)
+        cut = cut.reshape(h * w, 3, size, size)
+        cut = cut[cut.mean((1, 2, 3)) >= darkest]
+        X.append(cut)
+        y.append(np.full(len(cut), k))
+    rows = np.random.default_rng(0).permutation(sum(map(len, X)))
+    return np.ascontiguousarray(np.concatenate(X)[rows]), np.concatenate(y)[rows]
 
 
 def with_turned(X, seed, share=0.05):
@@ -84,8 +125,9 @@ def main(part, folder, path):
     options = dict(PARTS[part])
     if groups is not None:
         options["subpopulations"] = groups
+    recipe = {"n_encoders": 64, "epochs": 40, **RECIPES.get(part, {})}
     estimator = MemorizationEstimator(
-        encoder="mlp", design=Subsample(0.25), n_encoders=64, epochs=40, batch_size=50
+        encoder="mlp", design=Subsample(0.25), batch_size=50, **recipe
     )
     started = time.perf_counter()
     found = removal_experiment(
@@ -111,6 +153,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("part", choices=list(PARTS))
     parser.add_argument("folder", help="where finished trainings are kept")
-    parser.add_argument("--data", required=True)
+    parser.add_argument("--data", help="MNIST's IDX files, or CIFAR-10")
     args = parser.parse_args()
     main(args.part, args.folder, args.data)
