@@ -49,7 +49,7 @@ PARTS = {
         "stratify": True,
     },
     "planted": {"n_samples": 1000, "strategies": THREE, "fractions": (0.05, 0.1, 0.3)},
-    "tiles": {"n_samples": 1000, "strategies": THREE, "fractions": (0.5,)},
+    "tiles": {"n_samples": 600, "strategies": THREE, "fractions": (0.5,)},
     "cifar10": {"n_samples": 1000, "strategies": THREE, "fractions": (0.5,)},
 }
 RECIPES = {"large": {"n_encoders": 32}, "short": {"epochs": 10}, "long": {"epochs": 120}}
@@ -83,7 +83,7 @@ def data_of(part, path):
         return *read_cifar10(path, "train", 5000), *read_cifar10(path, "test", 5000), None
     if part == "tiles":
         X, y = tiles()
-        return X[:2000], y[:2000], X[2000:], y[2000:], None
+        return X[:1200], y[:1200], X[1200:], y[1200:], None
     stop = 35_000 if part == "large" else 25_000
     X, y = (p[20_000:stop] for p in read_idx(path, "train"))
     X_test, y_test = (p[:5000] for p in read_idx(path, "t10k"))
@@ -94,7 +94,7 @@ def data_of(part, path):
     return X, y, X_test, y_test, np.where(turned_test, "turned", "upright")
 
 
-def tiles(size=32, darkest=20):
+def tiles(size=32, darkest=20, most=400):
     """Shuffled tiles of colour photographs, but for near-black ones, and the photograph of each."""
     import skimage.data
 
@@ -105,8 +105,8 @@ def tiles(size=32, darkest=20):
         cut = picture[: h * size, : w * size].reshape(h, size, w, size, 3).transpose(0, 2, 4, 1, 3)
         cut = cut.reshape(h * w, 3, size, size)
         cut = cut[cut.mean((1, 2, 3)) >= darkest]
-        X.append(cut)
-        y.append(np.full(len(cut), k))
+        X.append(np.random.default_rng(k).permutation(cut)[:most])
+        y.append(np.full(len(X[-1]), k))
     rows = np.random.default_rng(0).permutation(sum(map(len, X)))
     return np.ascontiguousarray(np.concatenate(X)[rows]), np.concatenate(y)[rows]
 
