@@ -10,17 +10,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from sklearn.neighbors import NearestNeighbors
 from torch.func import functional_call, grad, vmap
 
 from .._compat import named
 from ..augmentations.views import Views
 from ..measurements.downstream import represent
+from ..measurements.isolation import input_isolation, nearest_distances
 from ..randomness import derive_seed
 
 __all__ = ["ORDERS", "Seen", "first_of", "order_of"]
 
-N_NEIGHBORS = 5  # of isolation, as in the estimate of the design's prototypes
 N_VIEWS = 8
 DIFFICULT = 90.0, 99.0  # percentiles of similarity between which a pair counts as difficult
 CHUNK = 32  # rows whose gradients are held at once
@@ -127,13 +126,12 @@ def least_memorized(seen):
 
 def pixel_isolation(seen):
     """Rows far from their 5 nearest neighbours in the space of inputs go first."""
-    flat = np.concatenate([seen.data.array(i).reshape(len(i), -1) for i in seen.data.chunks()])
-    return _neighbours(flat, "euclidean").mean(1)
+    return input_isolation(seen.data)
 
 
 def isolation(seen):
     """Rows whose 5 nearest representations have the lowest cosine similarity go first."""
-    return _neighbours(seen.unit(), "cosine").mean(1)
+    return nearest_distances(seen.unit()).mean(1)
 
 
 def augmentation_similarity(seen):
@@ -231,12 +229,6 @@ def _known(scores):
             "design that scores every row, or leave those rows out of X."
         )
     return scores
-
-
-def _neighbours(z, metric):
-    """Distances (n, 5) to the nearest other rows."""
-    search = NearestNeighbors(n_neighbors=min(N_NEIGHBORS, len(z) - 1), metric=metric).fit(z)
-    return search.kneighbors()[0]
 
 
 def _unit(z):

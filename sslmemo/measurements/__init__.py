@@ -3,6 +3,7 @@
 from .alignment import Alignment
 from .downstream import Downstream
 from .finetuning import FineTuning
+from .isolation import Isolation
 from .quality import Quality
 from .reconstruction import Reconstruction
 from .segmentation import SegmentationProbe
@@ -11,6 +12,7 @@ __all__ = [
     "Alignment",
     "Downstream",
     "FineTuning",
+    "Isolation",
     "Quality",
     "Reconstruction",
     "SegmentationProbe",
