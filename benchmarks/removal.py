@@ -5,7 +5,7 @@ benchmarks/results/removal_PART.json and docs/images/removal_PART.png. MNIST is 
 files; rows come from 20,000 on of the training set, which no default was chosen on, and the accuracy is
 that of 5,000 test digits. The primary contrast, named beforehand: memorized minus random at 50%.
 
-Parts: main (1,000 rows, all orders), small and large (250 and 4,000 rows), short and long (10 and 120
+Parts: main (1,000 rows, all orders), small and large (250 and 4,000 rows), short and long (10 and 80
 epochs), epochs (equal epochs in place of equal steps), stratified (the same share of every class), planted
 (rotated digits as a rare subpopulation of 5%), tiles (of photographs in scikit-image, the class is the
 photograph; no `--data`), and cifar10, with `--data` as benchmarks.cifar10 takes it.
@@ -52,7 +52,7 @@ PARTS = {
     "tiles": {"n_samples": 600, "strategies": THREE, "fractions": (0.5,)},
     "cifar10": {"n_samples": 1000, "strategies": THREE, "fractions": (0.5,)},
 }
-RECIPES = {"large": {"n_encoders": 32}, "short": {"epochs": 10}, "long": {"epochs": 120}}
+RECIPES = {"large": {"n_encoders": 32}, "short": {"epochs": 10}, "long": {"epochs": 80}}
 PHOTOGRAPHS = ("astronaut", "coffee", "chelsea", "rocket", "immunohistochemistry", "retina",
                "hubble_deep_field")  # fmt: skip
 
