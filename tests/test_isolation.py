@@ -28,6 +28,9 @@ def test_isolation_is_the_mean_distance_to_the_nearest_others(table):
     found = Isolation(n_neighbors=3)([Fixed()], data, np.ones((1, len(data)), bool), 0)
     z = data.rows(np.arange(len(data)))[:, :2].numpy()
     np.testing.assert_allclose(found["isolation"][0], literal(z, 3), atol=1e-6)
+    unit = z / np.linalg.norm(z, axis=1, keepdims=True)
+    kernel = [np.exp(np.delete(unit @ u, i) / 0.1).mean() for i, u in enumerate(unit)]
+    np.testing.assert_allclose(found["density"][0], np.log(kernel), atol=1e-4)
 
 
 def test_few_rows_have_all_others_as_neighbours(table):

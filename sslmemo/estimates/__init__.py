@@ -9,6 +9,7 @@ from .difference import Difference, Scores
 from .nulls import noise_band, null_scores
 from .posterior import Posterior, posterior
 from .reliability import Interval, blocks_for, reliability, spearman_reliability
+from .shrinkage import Shrinkage, held_out_correlation
 from .significance import one_sided_p, q_values, sign_flip_q
 
 __all__ = [
@@ -18,10 +19,12 @@ __all__ = [
     "Interval",
     "Posterior",
     "Scores",
+    "Shrinkage",
     "block_differences",
     "block_means",
     "blocks_for",
     "get_estimate",
+    "held_out_correlation",
     "noise_band",
     "null_scores",
     "one_sided_p",
@@ -32,7 +35,7 @@ __all__ = [
     "spearman_reliability",
 ]
 
-ESTIMATES = {"difference": Difference}
+ESTIMATES = {"difference": Difference, "shrinkage": Shrinkage}
 
 
 def configured(estimate, normalize, anchor):
@@ -66,7 +69,7 @@ def get_estimate(estimate):
     Parameters
     ----------
     estimate : str or object
-        "difference", or a callable (values, plan) -> Scores with the names it `needs`.
+        "difference", "shrinkage", or a callable (values, plan) -> Scores with the names it `needs`.
 
     Returns
     -------

@@ -37,10 +37,17 @@ class Scores:
     n_in, n_out : ndarray of int, shape (n_samples,)
         Number of encoders that count as f and as g, failed blocks left out.
     blocks : ndarray of float, shape (n_blocks, n_samples)
-        One value a block, whose mean is the score. NaN where a block is not used.
+        One value a block, whose mean is the unbiased score. NaN where a block is not used.
     view_variance : ndarray of float, shape (n_samples,), or None
         The part of raw_standard_error**2 that comes from the views. None where the measurement
         kept too little to tell.
+    unbiased : Scores or None
+        Of the difference, where `score` is a shrunken one: `standard_error` is then that of a
+        posterior.
+    prior_mean : ndarray of float, shape (n_samples,), or None
+        What a shrunken score was shrunk towards.
+    shrunken : Posterior or None
+        Whose mean a shrunken score is.
     """
 
     score: np.ndarray
@@ -54,6 +61,14 @@ class Scores:
     n_out: np.ndarray
     blocks: np.ndarray
     view_variance: np.ndarray | None = None
+    unbiased: Scores | None = None
+    prior_mean: np.ndarray | None = None
+    shrunken: object = None
+
+    @property
+    def difference(self):
+        """Scores of the unbiased difference: these, unless they are shrunken."""
+        return self if self.unbiased is None else self.unbiased
 
     def interval(self, level=0.95):
         """Two-sided t interval of the true score, from the row's own blocks alone.
@@ -72,7 +87,8 @@ class Scores:
         """
         check_level(level)
         half = stats.t.ppf((1 + level) / 2, self.raw_df) * self.raw_standard_error
-        return self.score - half, self.score + half
+        score = self.difference.score
+        return score - half, score + half
 
 
 class Difference(BaseEstimator):

@@ -36,7 +36,10 @@ def posterior(scores, seed=0):
     Returns
     -------
     Posterior
+        Of a shrunken score, the one that it is the mean of.
     """
+    if scores.shrunken is not None:
+        return scores.shrunken
     variance = scores.raw_standard_error**2
     usable = np.isfinite(scores.score) & (np.nan_to_num(variance) > 0)
     return Posterior(scores.score, variance, scores.raw_df, usable, seed)
@@ -56,28 +59,45 @@ class Posterior:
         Which rows have all three.
     seed : int
         Of the joint draws.
+    offset, scale : ndarray of float, shape (n_samples,), or None
+        Where given, the true score is offset + scale * theta, and the scores given are theta's.
+    fit : callable, default=fit_prior
+        (score, variance, df) of the usable rows -> ScorePrior.
+    left : ndarray of float, shape (n_samples,), or None
+        Variance of theta that the scores say nothing of; the posterior is widened around its mean.
 
     Attributes
     ----------
     prior : ScorePrior or None
-        What the pool says; None where no row is usable.
+        What the pool says of theta; None where no row is usable.
     mean, standard_deviation : ndarray of float, shape (n_samples,)
         Of the true score.
     """
 
-    def __init__(self, score, variance, df, usable, seed):
+    def __init__(self, score, variance, df, usable, seed, offset=None, scale=None,
+                 fit=fit_prior, left=None):  # fmt: skip
         self.n_samples, self.usable, self.seed = len(score), usable, seed
         self.prior, self._ranks = None, None
+        self._offset = 0.0 if offset is None else offset[usable]
+        self._scale = 1.0 if scale is None else scale[usable]
         self.mean = np.full(self.n_samples, np.nan)
         self.standard_deviation = self.mean.copy()
         if not usable.any():
             return
         data = score[usable], variance[usable], df[usable]
-        self.prior = fit_prior(*data)
+        self.prior = fit(*data)
         weights = row_weights(self.prior, *data)
         theta = self.prior.theta
-        self.mean[usable] = mean = weights @ theta
-        self.standard_deviation[usable] = np.sqrt(np.maximum(weights @ theta**2 - mean**2, 0))
+        mean = weights @ theta
+        self.mean[usable] = self._offset + self._scale * mean
+        spread = np.maximum(weights @ theta**2 - mean**2, np.finfo(float).tiny)
+        if left is not None:
+            wider = np.sqrt(1 + left[usable] / spread)
+            self._offset, self._scale = (
+                self._offset + self._scale * mean * (1 - wider),
+                self._scale * wider,
+            )
+        self.standard_deviation[usable] = self._scale * np.sqrt(spread)
         np.cumsum(weights, axis=1, out=weights)
         self._cumulative = weights  # (n_usable, n_grid); at the cells' upper borders
 
@@ -149,7 +169,8 @@ class Posterior:
             mass = np.maximum(cumulative[cell] - below, np.finfo(float).tiny)
             part = np.clip((probability[i] - below) / mass, 0, 1)
             out[i] = edges[cell] + part * (edges[cell + 1] - edges[cell])
-        return out
+        offset, scale = np.broadcast_arrays(self._offset, self._scale)
+        return out if not offset.ndim else offset[:, None] + scale[:, None] * out
 
     def _drawn_ranks(self):
         """Ranks in joint draws, drawn once: (n_usable, n_draws) int32."""

@@ -16,7 +16,7 @@ import numpy as np
 from .spline import compress, natural_spline, scale_of
 from .variance import MIN_ROWS, fit_prior_df, log_variance_offset
 
-__all__ = ["ScorePrior", "fit_prior", "row_weights"]
+__all__ = ["ScorePrior", "fit_prior", "row_likelihood", "row_weights"]
 
 GRID = 200
 SMOOTHING = 0.1  # standard deviation of the kernel, in units of `compress`
@@ -90,7 +90,7 @@ def fit_prior(score, variance, df):
         d0 = fit_prior_df(scatter, df)
         prior_variance = np.exp(basis @ coefficients + log_variance_offset(d0))
         prior = ScorePrior(edges, theta, weight, prior_variance, d0)
-        likelihood = _likelihood(prior, score, variance, df)
+        likelihood = row_likelihood(prior, score, variance, df)
         for _ in range(STEPS):
             weight = kernel @ (weight * (likelihood.T @ (1 / (likelihood @ weight))))
             weight /= weight.sum()
@@ -125,12 +125,12 @@ def row_weights(prior, score, variance, df):
     ----------
     BaVarIA (arXiv:2603.11799) uses this likelihood for membership inference.
     """
-    weights = _likelihood(prior, score, variance, df) * prior.weight
+    weights = row_likelihood(prior, score, variance, df) * prior.weight
     weights /= weights.sum(1, keepdims=True)
     return weights
 
 
-def _likelihood(prior, score, variance, df):
+def row_likelihood(prior, score, variance, df):
     """Likelihood of the cells, each row's largest set to 1: (n_samples, n_grid)."""
     score, variance, df = (a[:, None] for a in (score, variance, df))
     scale = prior.df * prior.variance

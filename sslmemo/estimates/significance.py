@@ -24,8 +24,10 @@ def one_sided_p(scores, min_score=None):
     Returns
     -------
     ndarray of float, shape (n_samples,)
-        NaN where the standard error is. A row without any noise has 0 above min_score, else 1.
+        From the unbiased difference; NaN where its standard error is. A row without any noise has 0
+        above min_score, else 1.
     """
+    scores = scores.difference
     excess = scores.score - _threshold(scores.score, min_score)
     noise_free = scores.standard_error == 0
     t = excess / np.where(noise_free, 1.0, scores.standard_error)

@@ -13,7 +13,13 @@ from scipy.special import digamma, polygamma
 
 from .spline import compress, natural_spline
 
-__all__ = ["fit_prior_df", "log_variance_offset", "moderate_variance", "trigamma_inverse"]
+__all__ = [
+    "fit_prior_df",
+    "log_variance_offset",
+    "moderate_variance",
+    "trigamma_inverse",
+    "variance_trend",
+]
 
 MIN_ROWS = 20  # below, a trend and its scatter can't be told
 N_FOLDS = 10
@@ -74,6 +80,28 @@ def moderate_variance(variance, df, score, level=None):
     out_variance[usable] = (d0 * prior + d * variance[usable]) / (d0 + d)
     out_df[usable] = d0 + d
     return out_variance, out_df
+
+
+def variance_trend(variance, df, score):
+    """Variance that rows of a score have in the middle, by a natural spline of the log variances.
+
+    Parameters
+    ----------
+    variance, df, score : ndarray of float, shape (n_samples,)
+        As for `moderate_variance`.
+
+    Returns
+    -------
+    ndarray of float, shape (n_samples,)
+        1 for rows that are not usable, and for all where fewer than 20 are.
+    """
+    usable = np.isfinite(variance) & (np.nan_to_num(variance) > 0) & np.isfinite(score)
+    out = np.ones(len(variance))
+    if usable.sum() >= MIN_ROWS:
+        y = np.log(variance[usable]) - log_variance_offset(df[usable])
+        basis = natural_spline(compress(score[usable]))
+        out[usable] = np.exp(basis @ np.linalg.lstsq(basis, y, rcond=None)[0])
+    return out
 
 
 def log_variance_offset(df):

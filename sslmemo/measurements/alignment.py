@@ -35,6 +35,10 @@ class Alignment:
         Whose output is measured.
     device : str, default="cpu"
         Where views are drawn.
+    name : str, default="alignment"
+        Of the array.
+    by_view : bool, default=True
+        Whether to keep what a jackknife over views needs.
 
     Notes
     -----
@@ -43,17 +47,17 @@ class Alignment:
     follows; its mean over views is the alignment.
     """
 
-    name = "alignment"
     at = (1.0,)
 
     def __init__(self, augmentation, distance="euclidean", n_views=8, anchor="view",
-                 layer="encoder", device="cpu"):  # fmt: skip
+                 layer="encoder", device="cpu", name="alignment", by_view=True):  # fmt: skip
         check_choice("anchor", anchor, ("view", "clean"))
         check_in_range("n_views", n_views, numbers.Integral, 1, MOST_VIEWS)
         if n_views < (2 if anchor == "view" else 1):
             raise ValueError(f"n_views must be at least 2 with anchor='view', got {n_views}.")
         self.views, self.distance = Views(augmentation), distance
         self.n_views, self.anchor, self.layer, self.device = int(n_views), anchor, layer, device
+        self.name, self.by_view = name, by_view
         self._distance = get_distance(distance)
 
     def config(self):
@@ -102,8 +106,8 @@ class Alignment:
         return self._named(np.stack([self._by_view(m, views, clean) for m in models]))
 
     def _named(self, by_view):
-        alignment = by_view.mean(2, dtype=np.float64)
-        return {"alignment": alignment, "alignment_by_view": by_view}
+        found = {self.name: by_view.mean(2, dtype=np.float64)}
+        return {**found, f"{self.name}_by_view": by_view} if self.by_view else found
 
     def _by_view(self, model, views, clean):
         """Views (V, b, ...) to mean distances (b, V)."""

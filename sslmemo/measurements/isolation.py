@@ -1,23 +1,26 @@
-"""Isolation: how far a row's representation, or the row itself, lies from its nearest neighbours."""
+"""Isolation and density: how alone a row's representation, or the row itself, is among the others."""
 
 from __future__ import annotations
 
 import numbers
 
 import numpy as np
+from scipy.special import logsumexp
 from sklearn.neighbors import NearestNeighbors
 
 from .._compat import check_in_range
 from ..protocols import TrainingError
 from .downstream import represent
 
-__all__ = ["Isolation", "input_isolation", "nearest_distances"]
+__all__ = ["InputIsolation", "Isolation", "input_isolation", "nearest_distances"]
 
 N_NEIGHBORS = 5
+TEMPERATURE = 0.1  # of the density's kernel
+CHUNK = 1024  # rows compared with all others at once
 
 
 class Isolation:
-    """Mean cosine distance of a row's representation to those of its nearest other rows.
+    """Distance of a row's representation to the nearest others, and density of all others around it.
 
     Rows are read as they are, without augmentation, and all rows of the data are neighbours, trained on
     or not.
@@ -33,7 +36,9 @@ class Isolation:
 
     Notes
     -----
-    The array is ``"isolation"``, (k, n), or (k, n_at, n) for several fractions; in [0, 2].
+    The arrays are ``"isolation"``, the mean cosine distance to the nearest other rows, in [0, 2]; and
+    ``"density"``, the logarithm of the mean of exp(cosine similarity / 0.1) over all other rows, in
+    [-10, 10]. Each is (k, n), or (k, n_at, n) for several fractions.
     """
 
     name = "isolation"
@@ -46,6 +51,7 @@ class Isolation:
         """Everything that determines the numbers beside models, data and seed, as plain JSON."""
         return {
             "measurement": self.name,
+            "arrays": ["isolation", "density"],
             "n_neighbors": self.n_neighbors,
             "layer": self.layer,
             "at": list(self.at),
@@ -56,7 +62,7 @@ class Isolation:
 
     def __call__(self, models, data, member, seed, observed=None):
         """Measure the models, see `sslmemo.protocols.Measurement`."""
-        found = np.empty((len(models), len(data)), np.float32)
+        isolation, density = np.empty((2, len(models), len(data)), np.float32)
         for j, model in enumerate(models):
             z = represent(model, data, self.layer)
             if not np.isfinite(z).all():
@@ -64,8 +70,61 @@ class Isolation:
                     f"an encoder of seed {seed} has representations that are not finite: its last "
                     "steps diverged (lower learning_rate), or it gives NaN for some row."
                 )
-            found[j] = nearest_distances(z, self.n_neighbors, "cosine").mean(1)
-        return {"isolation": found}
+            isolation[j], density[j] = _among_others(z, self.n_neighbors)
+        return {"isolation": isolation, "density": density}
+
+
+def _among_others(z, n_neighbors):
+    """Isolation and density of every row, (n,) each."""
+    n, k = len(z), min(n_neighbors, len(z) - 1)
+    unit = z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-12)
+    isolation, density = np.empty((2, n))
+    for start in range(0, n, CHUNK):
+        rows = np.arange(start, min(start + CHUNK, n))
+        similarity = unit[rows] @ unit.T
+        similarity[rows - start, rows] = -np.inf  # a row is no neighbour of itself
+        nearest = np.partition(similarity, n - k, axis=1)[:, n - k :]
+        isolation[rows] = 1 - nearest.mean(1)
+        density[rows] = logsumexp(similarity / TEMPERATURE, axis=1) - np.log(n - 1)
+    return isolation, density
+
+
+class InputIsolation:
+    """Mean Euclidean distance of a row to its nearest other rows, whatever the encoder.
+
+    Parameters
+    ----------
+    n_neighbors : int, default=5
+        At least 1; all other rows where there are fewer.
+
+    Notes
+    -----
+    The array is ``"input_isolation"`` (k, n), the same for all encoders: estimates see matrices alone.
+    """
+
+    name = "input_isolation"
+    at = (1.0,)
+
+    def __init__(self, n_neighbors=N_NEIGHBORS):
+        check_in_range("n_neighbors", n_neighbors, numbers.Integral, 1)
+        self.n_neighbors = int(n_neighbors)
+        self._last = None, None
+
+    def config(self):
+        """Everything that determines the numbers beside models, data and seed, as plain JSON."""
+        return {"measurement": self.name, "n_neighbors": self.n_neighbors}
+
+    def observer(self, k, n):
+        """Nothing is watched during training."""
+
+    def __call__(self, models, data, member, seed, observed=None):
+        """Measure the rows, once for all blocks of a process."""
+        if self._last[0] is not data:
+            self._last = data, input_isolation(data, self.n_neighbors).astype(np.float32)
+        return {"input_isolation": np.tile(self._last[1], (len(models), 1))}
+
+    def __getstate__(self):
+        return {**self.__dict__, "_last": (None, None)}  # rows are not sent along
 
 
 def input_isolation(data, n_neighbors=N_NEIGHBORS):
