@@ -25,7 +25,9 @@ from .probes.knn import cross_validated
 from .protocols import Measurement
 from .randomness import derive_seed, entropy_of, generator, usual_torch
 from .result import MemorizationResult
+from .rounds import run_in_rounds
 from .sources import check_labels
+from .stopping import get_stopping
 from .training.precision import limit_jobs
 
 __all__ = ["MemorizationEstimator"]
@@ -63,7 +65,12 @@ class MemorizationEstimator(ReadsRows):
         reliability in less time, at a smaller training size.
     n_encoders : int, default=64
         Number of trainings, a multiple of the design's block; one more makes `encoder_`. Two
-        blocks give standard errors, 16 good ones. An `Explicit` design brings its own number.
+        blocks give standard errors, 16 good ones. An `Explicit` design brings its own number. With
+        `stop_when` it is the most.
+    stop_when : float, rule or None, default=None
+        Train in rounds, and no further than needed: a number in (0, 1) is the reliability to reach;
+        or a rule of `sslmemo.stopping`, such as ``TopKCertain(20)``. The rounds depend on neither
+        time nor `n_jobs`. None trains all. `plan` and `run_shard` take no notice.
     estimate : str or estimate, default="difference"
         How matrices become scores, see `sslmemo.estimates`. An object goes by `normalize` and
         `anchor` of its own: give it the `anchor` given here.
@@ -139,7 +146,9 @@ class MemorizationEstimator(ReadsRows):
     encoder_ : SSLEncoder
         An f trained on all rows; `transform` uses it.
     membership_ : ndarray of bool, shape (n_encoders, n_samples)
-        Who was trained on what; fewer encoders than asked for after `max_time`.
+        Who was trained on what; fewer encoders than asked for after `max_time` or `stop_when`.
+    stopped_ : str or None
+        After how many blocks the training ended and why; None without `stop_when`.
     n_features_in_ : int
         Numbers in one row.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -179,17 +188,18 @@ class MemorizationEstimator(ReadsRows):
     """
 
     def __init__(self, method="simclr", encoder="auto", augmentation="auto", *,
-                 design="subsample", n_encoders=64, estimate="difference", distance="euclidean",
-                 n_views=8, anchor="view", layer="encoder", normalize=None, measurements=(),
-                 epochs=100, batch_size=None, learning_rate=1e-3, channels="first",
-                 image_shape=None, keep_encoders=False, device="auto", precision="auto",
-                 n_jobs=None, memory=None, max_time=None, on_error="raise", warm_start=False,
-                 random_state=None, verbose=1):  # fmt: skip
+                 design="subsample", n_encoders=64, stop_when=None, estimate="difference",
+                 distance="euclidean", n_views=8, anchor="view", layer="encoder", normalize=None,
+                 measurements=(), epochs=100, batch_size=None, learning_rate=1e-3,
+                 channels="first", image_shape=None, keep_encoders=False, device="auto",
+                 precision="auto", n_jobs=None, memory=None, max_time=None, on_error="raise",
+                 warm_start=False, random_state=None, verbose=1):  # fmt: skip
         self.method = method
         self.encoder = encoder
         self.augmentation = augmentation
         self.design = design
         self.n_encoders = n_encoders
+        self.stop_when = stop_when
         self.estimate = estimate
         self.distance = distance
         self.n_views = n_views
@@ -256,16 +266,18 @@ class MemorizationEstimator(ReadsRows):
         earlier = self._so_far() if self.warm_start else None
         entropy = entropy_of(self.random_state) if earlier is None else self._entropy
         parts = assemble(self, data, groups, entropy)
-        plan = parts.plan
         if earlier is not None:
             parts.check_same(earlier)
-            plan = plan.take(np.setdiff1d(plan.blocks, earlier.plan.blocks))
         self._entropy, self._earlier, self._finished = entropy, earlier, Finished()
         try:
-            done = earlier
-            if len(plan.seed):
-                done = self._run(plan, parts, self._finished)
-                done = done if earlier is None else merge_runs(earlier, done)
+            done = run_in_rounds(
+                parts.plan,
+                lambda plan, max_time: self._run(plan, parts, self._finished, max_time),
+                get_stopping(self.stop_when),
+                estimate,
+                earlier,
+                self.max_time,
+            )
             result = MemorizationResult(done, estimate)
             mine = self.get_params(deep=False)
             encoder = SSLEncoder(**{k: v for k, v in mine.items() if k in _ENCODER_PARAMETERS})
@@ -282,12 +294,13 @@ class MemorizationEstimator(ReadsRows):
         self._fitted_trainer, self._fitted_alignment = parts.trainer, parts.measurements[0]
         self._earlier = self._finished = None
         self.result_ = result
+        self.stopped_ = done.config.get("stopped", {}).get("why")
         self.membership_ = result.run.plan.member
         self.memorization_scores_ = result.score
         self.standard_errors_ = result.standard_error
         return self
 
-    def _run(self, plan, parts, finished):
+    def _run(self, plan, parts, finished, max_time):
         return run(
             plan,
             parts.trainer,
@@ -297,7 +310,7 @@ class MemorizationEstimator(ReadsRows):
             store=self.memory,
             keep_models=bool(self.keep_encoders),
             on_error=self.on_error,
-            max_time=self.max_time,
+            max_time=max_time,
             verbose=self.verbose,
             finished=finished,
         )
@@ -398,7 +411,7 @@ class MemorizationEstimator(ReadsRows):
         estimate = this._check_parameters()
         data = this._read(X, reset=True)
         parts = assemble(this, data, groups, entropy_of(self.random_state))
-        done = this._run(parts.plan.shard(i, k), parts, Finished())
+        done = this._run(parts.plan.shard(i, k), parts, Finished(), self.max_time)
         return MemorizationResult(done, estimate)
 
     @usual_torch()
@@ -550,7 +563,7 @@ class MemorizationEstimator(ReadsRows):
     def estimate_cost(self, X, groups=None):
         """Predict the time and memory that `fit` will take, from a few real steps.
 
-        What `memory`, `warm_start` and `max_time` would save is not counted.
+        What `memory`, `warm_start`, `max_time` and `stop_when` would save is not counted.
 
         Parameters
         ----------
@@ -604,7 +617,7 @@ class MemorizationEstimator(ReadsRows):
             raise ValueError(f"reliability must lie strictly between 0 and 1, got {reliability!r}.")
         pilot = clone(self)
         size = get_design(self.design).block_size(len(pilot._read(X, reset=True)))
-        pilot.set_params(n_encoders=4 * size, warm_start=False)
+        pilot.set_params(n_encoders=4 * size, stop_when=None, warm_start=False)
         result = pilot.fit(X, groups=groups).result_
         return pilot_plan(result, reliability, self.n_jobs)
 
@@ -694,6 +707,7 @@ class MemorizationEstimator(ReadsRows):
         check_flag("warm_start", self.warm_start)
         check_flag("verbose", self.verbose, levels=True)
         check_folder("memory", self.memory)
+        get_stopping(self.stop_when)
         limit_jobs(self.n_jobs, "cpu")  # refuses what is no number of jobs
         if not isinstance(self.measurements, (list, tuple)) or not all(
             isinstance(m, Measurement) for m in self.measurements

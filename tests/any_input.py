@@ -133,7 +133,7 @@ JUNK_FOR = [
     "method", "encoder", "augmentation", "design", "n_encoders", "estimate", "distance", "n_views",
     "anchor", "layer", "normalize", "measurements", "epochs", "batch_size", "learning_rate",
     "channels", "image_shape", "keep_encoders", "device", "precision", "n_jobs", "memory",
-    "max_time", "on_error", "warm_start", "random_state", "verbose", "y", "groups",
+    "max_time", "stop_when", "on_error", "warm_start", "random_state", "verbose", "y", "groups",
 ]  # fmt: skip
 # whose mend is in the hands of others
 PENDING = set()
