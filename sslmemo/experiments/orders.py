@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch.func import functional_call, grad, vmap
 
 from .._compat import named
 from ..augmentations.views import Views
+from ..measurements import gradients
 from ..measurements.downstream import represent
 from ..measurements.isolation import input_isolation, nearest_distances
 from ..randomness import derive_seed
@@ -22,7 +22,6 @@ __all__ = ["ORDERS", "Seen", "first_of", "order_of"]
 
 N_VIEWS = 8
 DIFFICULT = 90.0, 99.0  # percentiles of similarity between which a pair counts as difficult
-CHUNK = 32  # rows whose gradients are held at once
 
 
 @dataclass(frozen=True)
@@ -179,27 +178,7 @@ def self_influence(seen):
     TracIn's self-influence (Pruthi et al., NeurIPS 2020) at the last checkpoint: the squared norm of the
     gradient, in the encoder's weights, of the mean squared distance of the row's unit views.
     """
-    encoder = seen.model.module.encoder.eval()
-    weights = {k: v.detach() for k, v in encoder.named_parameters()}
-    fixed = {k: v.detach() for k, v in encoder.named_buffers()}
-
-    def loss(parameters, views):  # (V, *shape)
-        z = torch.nn.functional.normalize(
-            functional_call(encoder, (parameters, fixed), views), dim=1
-        )
-        v = len(views)  # sum of squared distances over pairs of unit vectors: v^2 - |sum|^2
-        return 2 * (v**2 - z.sum(0).square().sum()) / (v * (v - 1))
-
-    def size(views):
-        return sum(g.square().sum() for g in grad(loss)(weights, views).values())
-
-    found = np.empty(len(seen.data))
-    for index, views in seen.views():
-        x = views.transpose(0, 1)  # (b, V, *shape)
-        for part, rows in zip(x.split(CHUNK), np.split(index, range(CHUNK, len(index), CHUNK)),
-                              strict=True):  # fmt: skip
-            found[rows] = vmap(size)(part).cpu().numpy()
-    return found
+    return gradients.self_influence(seen.model, seen.views(), len(seen.data))
 
 
 ORDERS = {

@@ -1,19 +1,35 @@
 """Measurements: what is read from the models of a block; and evaluators that `Downstream` takes."""
 
 from .alignment import Alignment
+from .depth import DepthIsolation
 from .downstream import Downstream
 from .finetuning import FineTuning
-from .isolation import Isolation
+from .gradients import GradientShare, SelfInfluence
+from .isolation import InputIsolation, Isolation
+from .presentations import Presentations
 from .quality import Quality
 from .reconstruction import Reconstruction
 from .segmentation import SegmentationProbe
+from .sensitivity import InputCurvature, InputGradient
+from .trajectory import AlignmentTrajectory, WeightNorm
+from .unlearning import Unlearning
 
 __all__ = [
     "Alignment",
+    "AlignmentTrajectory",
+    "DepthIsolation",
     "Downstream",
     "FineTuning",
+    "GradientShare",
+    "InputCurvature",
+    "InputGradient",
+    "InputIsolation",
     "Isolation",
+    "Presentations",
     "Quality",
     "Reconstruction",
     "SegmentationProbe",
+    "SelfInfluence",
+    "Unlearning",
+    "WeightNorm",
 ]

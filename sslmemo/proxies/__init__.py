@@ -1,0 +1,40 @@
+"""Proxies: scores of every row from one training or a few, in place of a pool.
+
+A kind is one idea in one class, made of measurements that the pool reads from trainings on all rows; one
+registry names them.
+"""
+
+from .base import Kind
+from .combined import Combined, fit_combination
+from .derivatives import (
+    GradientCoherence,
+    InputCurvature,
+    LossSensitivity,
+    SelfInfluence,
+    Unlearning,
+)
+from .estimator import MemorizationProxy
+from .geometry import Alignment, DepthIsolation, InputIsolation, Isolation
+from .registry import PROXIES, get_kind
+from .training import Accumulated, Forgetting, Trajectory
+
+__all__ = [
+    "PROXIES",
+    "Accumulated",
+    "Alignment",
+    "Combined",
+    "DepthIsolation",
+    "Forgetting",
+    "GradientCoherence",
+    "InputCurvature",
+    "InputIsolation",
+    "Isolation",
+    "Kind",
+    "LossSensitivity",
+    "MemorizationProxy",
+    "SelfInfluence",
+    "Trajectory",
+    "Unlearning",
+    "fit_combination",
+    "get_kind",
+]

@@ -1,0 +1,3 @@
+"""Weights of the combination, learnt on pools of other data; empty while none are learnt."""
+
+WEIGHTS = {}
