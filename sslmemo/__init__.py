@@ -11,10 +11,12 @@ _PLACES = {
     "AgreementDisplay": "plotting",
     "AugmentationOverlapDisplay": "plotting",
     "ConsensusDisplay": "plotting",
+    "CostAgreementDisplay": "plotting",
     "KNNProbe": "probes",
     "LinearProbe": "probes",
     "LongTailDisplay": "plotting",
     "MemorizationEstimator": "estimator",
+    "MemorizationProxy": "proxies",
     "MemorizationRankingDisplay": "plotting",
     "MemorizationResult": "result",
     "OutlierClassDisplay": "plotting",
@@ -30,7 +32,16 @@ __all__ = sorted(_PLACES)
 def __getattr__(name):
     if name in _PLACES:
         return getattr(importlib.import_module(f".{_PLACES[name]}", __name__), name)
-    if name in ("designs", "estimates", "experiments", "measurements", "methods", "scorers"):
+    if name in (
+        "designs",
+        "estimates",
+        "experiments",
+        "measurements",
+        "methods",
+        "proxies",
+        "scorers",
+        "stopping",
+    ):
         return importlib.import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

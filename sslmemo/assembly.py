@@ -9,7 +9,8 @@ import numpy as np
 
 from .data import RowIndex
 from .designs import Subsample, get_design
-from .measurements import Alignment, Quality
+from .estimates import get_estimate
+from .measurements import Alignment, InputIsolation, Isolation, Quality
 from .plans import Plan
 from .pool import run_config
 
@@ -84,6 +85,7 @@ def assemble(estimator, data, groups, entropy):
     alignment = alignment_of(estimator, trainer.views.augmentation, trainer.device)
     alignment.check()
     measurements = [alignment, Quality(layer=estimator.layer), *estimator.measurements]
+    measurements += _for_estimate(estimator, trainer, {m.name for m in measurements})
     return Assembly(data, index, plan, trainer, measurements)
 
 
@@ -97,6 +99,36 @@ def alignment_of(estimator, augmentation, device):
         estimator.layer,
         device,
     )
+
+
+def _projector_alignment(estimator, trainer):
+    return Alignment(
+        trainer.views.augmentation,
+        n_views=max(2, estimator.n_views // 2),
+        layer="projector",
+        device=trainer.device,
+        name="projector_alignment",
+        by_view=False,
+    )
+
+
+FEATURES = {  # what an estimate may learn from, and which measurement has it
+    "isolation": lambda estimator, trainer: Isolation(layer=estimator.layer),
+    "density": lambda estimator, trainer: Isolation(layer=estimator.layer),
+    "projector_alignment": _projector_alignment,
+    "input_isolation": lambda estimator, trainer: InputIsolation(),
+}
+
+
+def _for_estimate(estimator, trainer, known):
+    """Measurements that the estimate learns from, but for those that are there by name."""
+    found = {}
+    for name in getattr(get_estimate(estimator.estimate), "features", ()):
+        if name in FEATURES:
+            measurement = FEATURES[name](estimator, trainer)
+            if measurement.name not in known:
+                found.setdefault(measurement.name, measurement)
+    return list(found.values())
 
 
 def _draw_plan(estimator, data, index, groups, entropy):

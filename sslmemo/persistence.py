@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 
 import numpy as np
@@ -20,6 +21,7 @@ from .identity import describe
 from .methods import METHODS
 from .plans import Plan
 from .pool import Run
+from .stopping import STOPPING
 from .store import read_record, write_record
 
 __all__ = [
@@ -34,7 +36,7 @@ __all__ = [
 ]
 
 RECORDS = {kind.__name__: kind for kind in (Layout, Plan, Run)}
-REGISTRIES = {"method": METHODS, "design": DESIGNS, "estimate": ESTIMATES}
+REGISTRIES = {"method": METHODS, "design": DESIGNS, "estimate": ESTIMATES, "stop_when": STOPPING}
 KINDS = ("MemorizationEstimator", "MemorizationResult", "SSLEncoder")
 
 
@@ -178,6 +180,9 @@ def pack(value, arrays, name):
             if not foreign:
                 return {"objects": [list(value.shape), flat]}
             kind = type(foreign[0])
+        elif value.dtype == bool and value.size > 64:  # memberships: an eighth of the bytes
+            arrays[key := str(len(arrays))] = np.packbits(value)
+            return {"bits": [list(value.shape), key]}
         else:
             arrays[key := str(len(arrays))] = np.asarray(value)
             return {"array": key}
@@ -212,6 +217,9 @@ def unpack(packed, arrays):
         return {unpack(k, arrays): unpack(v, arrays) for k, v in held}
     if kind == "array":
         return arrays[held]
+    if kind == "bits":
+        shape, key = held
+        return np.unpackbits(arrays[key], count=math.prod(shape)).astype(bool).reshape(shape)
     if kind == "objects":
         shape, flat = held
         objects = np.empty(len(flat), object)

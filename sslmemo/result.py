@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from ._compat import check_in_range
-from .estimates import ESTIMATES, get_estimate
+from .estimates import ESTIMATES, get_estimate, held_out_correlation
 from .estimates.nulls import noise_band, null_scores
 from .estimates.posterior import posterior
 from .estimates.reliability import reliability, spearman_reliability
@@ -100,6 +100,21 @@ class MemorizationResult:
         """Standard error of every score, moderated, NaN with one block: ndarray (n_samples,)."""
         return self.scores.standard_error
 
+    @functools.cached_property
+    def unbiased(self):
+        """The same run under the unbiased difference: MemorizationResult, itself if it is one."""
+        if self.scores.unbiased is None:
+            return self
+        return MemorizationResult(self.run, self.estimate.unbiased())
+
+    @functools.cached_property
+    def held_out_correlation(self):
+        """Correlation with the true scores, seen by blocks left out: Interval, not clipped at 1.
+
+        See `sslmemo.estimates.held_out_correlation`; NaN with fewer than three blocks.
+        """
+        return held_out_correlation(self.estimate, self.run.values, self.run.plan)
+
     @property
     def mean_score(self):
         """Mean score of the rows that have one: float, in the unit of the scores."""
@@ -108,7 +123,8 @@ class MemorizationResult:
     @property
     def true_spread(self):
         """Standard deviation of the true scores, without their noise: float, 0 where none is seen."""
-        return float(np.sqrt(max(self.reliability, 0.0) * np.nanvar(self.score, ddof=1)))
+        score = self.scores.difference.score
+        return float(np.sqrt(max(self.reliability, 0.0) * np.nanvar(score, ddof=1)))
 
     @property
     def train_size(self):
@@ -124,7 +140,7 @@ class MemorizationResult:
 
     @property
     def reliability(self):
-        """Pearson correlation of the scores with an independent rerun's: float, at most 1.
+        """Pearson correlation of the unbiased scores with an independent rerun's: float, at most 1.
 
         NaN with one block.
         """
@@ -230,7 +246,9 @@ class MemorizationResult:
             interval_low, interval_high (95%, from the row's own blocks); posterior_mean,
             posterior_low, posterior_high (95%); p_value; q_value (Benjamini-Hochberg);
             top_k_probability; rank_low, rank_high (95%, 1 = most memorized); in_alignment,
-            out_alignment; n_in, n_out (encoders that count as f, as g); and for a split role.
+            out_alignment; n_in, n_out (encoders that count as f, as g); and for a split role. For a
+            shrunken score unbiased_score and unbiased_standard_error follow it: the difference, from
+            which interval, p_value and q_value come.
 
         Raises
         ------
@@ -248,6 +266,7 @@ class MemorizationResult:
             "score": s.score,
             "standard_error": s.standard_error,
             "df": s.df,
+            **_beside(s),
             "interval_low": low,
             "interval_high": high,
             "posterior_mean": self.posterior.mean,
@@ -427,3 +446,13 @@ class MemorizationResult:
         result = cls(content["run"], content["estimate"])
         result.knn_accuracy = content["knn_accuracy"]
         return result
+
+
+def _beside(scores):
+    """Columns of the unbiased difference, where the score is another."""
+    if scores.unbiased is None:
+        return {}
+    return {
+        "unbiased_score": scores.unbiased.score,
+        "unbiased_standard_error": scores.unbiased.standard_error,
+    }

@@ -33,6 +33,8 @@ def summary(result):
         f"  encoders      {plan.n_encoders} in {len(plan.seed)} blocks"
         + (f", {len(run.failures)} blocks failed" if run.failures else "")
     )
+    if (note := _stopped(run)) is not None:
+        lines.append(f"  stopped       {note['why']}")
     if not known.any():
         lines.append("No row has both an encoder that saw it and one that did not: no scores.")
         return "\n".join(lines)
@@ -59,6 +61,12 @@ def estimand(result):
             f"{size:.0f} of {plan.n_samples} rows each"
         )
     return f"at training size {size:.0f} of {plan.n_samples} rows, over random other rows"
+
+
+def _stopped(run):
+    """What `stop_when` noted of the fit, unless blocks from elsewhere were added since."""
+    note = run.config.get("stopped")
+    return note if note is not None and note["n_blocks"] == len(run.plan.seed) else None
 
 
 def mean_test(scores):
@@ -93,6 +101,13 @@ def _error_lines(result):
         f"  reliability   {interval.value:.3f} [{interval.low:.3f}, {interval.high:.3f}] (Pearson with "
         f"an independent rerun); by ranks {result.spearman_reliability:.3f}"
     )
+    if scores.prior_mean is not None:
+        true = result.held_out_correlation
+        lines.append(
+            "  shrinkage     scores are drawn towards what features of the rows predict; the reliability is "
+            f"that of the unbiased difference. Blocks left out say that they correlate {true.value:.2f} "
+            f"[{true.low:.2f}, {true.high:.2f}] with the true scores"
+        )
     return lines
 
 
@@ -138,11 +153,14 @@ def _reading(result, p):
             "on average. Train longer or more encoders before reading the ranking."
         )
     if np.isfinite(interval.value) and np.isfinite(scores.standard_error).any():
-        if interval.value < 0.5:
+        agrees = interval.value
+        if scores.prior_mean is not None and np.isfinite(result.held_out_correlation.value):
+            agrees = min(1.0, max(0.0, result.held_out_correlation.value)) ** 2
+        if agrees < 0.5:
             say.append(
                 "The ranking is mostly noise: a rerun would order the rows differently. Add encoders."
             )
-        elif interval.value < 0.8:
+        elif agrees < 0.8:
             say.append("The ranking is usable for groups of rows, not for single rows.")
         else:
             say.append("The ranking would largely repeat with new encoders and new views.")
@@ -177,6 +195,11 @@ def methods_text(result):
         f"independent blocks (design: {plan.design}); the encoders of a block share "
         f"{'views' if given else 'initialisation and views'}.",
     ]
+    if (note := _stopped(run)) is not None:
+        text.append(
+            f"Their number came from the rule {note['rule']}, which looked after "
+            f"{', '.join(map(str, note['looks'])) or 'no'} blocks of at most {note['schedule'][-1]}."
+        )
     if trainer and not given:
         text.append(
             f"Encoders ({_short(trainer.get('encoder'))}) were trained with "

@@ -21,8 +21,8 @@ FLOORS = [
         "sources",
         "_compat",
     },
-    {"designs", "plans", "estimates", "methods", "augmentations", "data"},
-    {"pool", "jobs", "merge", "persistence", "training", "measurements"},
+    {"designs", "plans", "estimates", "methods", "augmentations", "data", "stopping"},
+    {"pool", "jobs", "merge", "rounds", "persistence", "training", "measurements"},
     {"result", "table", "wording", "cost"},
     {
         "estimator",

@@ -9,15 +9,28 @@ from numpydoc.docscrape import get_doc_object
 from numpydoc.validate import validate
 
 import sslmemo
-from sslmemo import designs, experiments, measurements, methods, scorers
+from sslmemo import (
+    designs,
+    estimates,
+    experiments,
+    measurements,
+    methods,
+    proxies,
+    scorers,
+    stopping,
+)
 
 PUBLIC = [f"sslmemo.{name}" for name in sslmemo.__all__]
 PUBLIC += [f"sslmemo.designs.{d.__name__}" for d in designs.DESIGNS.values()]
 PUBLIC += [f"sslmemo.methods.{m.__name__}" for m in methods.METHODS.values()]
+PUBLIC += [f"sslmemo.proxies.{name}" for name in proxies.__all__ if name != "PROXIES"]
+PUBLIC += [f"sslmemo.estimates.{e.__name__}" for e in estimates.ESTIMATES.values()]
+PUBLIC += ["sslmemo.estimates.Scores", "sslmemo.estimates.held_out_correlation"]
 PUBLIC += [
     f"sslmemo.{module.__name__.split('.')[1]}.{name}"
-    for module in (experiments, measurements, scorers)
+    for module in (experiments, measurements, scorers, stopping)
     for name in module.__all__
+    if not name.isupper()
 ]
 # EX01, SA01, ES01: examples, see-also and extended summaries are written where they help;
 # GL01: summaries begin on the opening line; PR01, PR06, RT03, SS05, SS06: house style
@@ -55,7 +68,13 @@ def test_docstrings_follow_numpydoc(name):
 
 
 def test_init_parameters_are_documented():
-    for name in ("MemorizationEstimator", "SSLEncoder", "LinearProbe", "KNNProbe"):
+    for name in (
+        "MemorizationEstimator",
+        "MemorizationProxy",
+        "SSLEncoder",
+        "LinearProbe",
+        "KNNProbe",
+    ):
         kind = getattr(sslmemo, name)
         for parameter in inspect.signature(kind).parameters:
             assert f"{parameter} :" in kind.__doc__ or f"{parameter}," in kind.__doc__, parameter

@@ -4,9 +4,13 @@ from .ablation import Ablation, ablation
 from .agreement import Agreement, Overlap, agreement, consensus, overlap
 from .augmentation_overlap import AugmentationOverlap, augmentation_overlap
 from .bound import GeneralizationBound, generalization_bound
+from .compare_estimators import compare_estimators, compare_on_pools
+from .comparison import EstimatorComparison, Proxy
 from .curve import RemovalCurve
+from .fraction_sweep import FractionSweep, fraction_sweep
 from .long_tail import LongTailSimulator, long_tail_experiment, regularised_variants
 from .outlier_class import OutlierClassExperiment, outlier_class_experiment
+from .pool_files import load_pool, save_pool
 from .prevalence import prevalence
 from .removal import removal_curve
 from .replicates import RemovalExperiment, removal_experiment
@@ -15,17 +19,24 @@ __all__ = [
     "Ablation",
     "Agreement",
     "AugmentationOverlap",
+    "EstimatorComparison",
+    "FractionSweep",
     "GeneralizationBound",
     "LongTailSimulator",
     "OutlierClassExperiment",
     "Overlap",
+    "Proxy",
     "RemovalCurve",
     "RemovalExperiment",
     "ablation",
     "agreement",
     "augmentation_overlap",
+    "compare_estimators",
+    "compare_on_pools",
     "consensus",
+    "fraction_sweep",
     "generalization_bound",
+    "load_pool",
     "long_tail_experiment",
     "outlier_class_experiment",
     "overlap",
@@ -33,4 +44,5 @@ __all__ = [
     "regularised_variants",
     "removal_curve",
     "removal_experiment",
+    "save_pool",
 ]

@@ -50,7 +50,7 @@ def prevalence(results, thresholds=(), level=0.95):
     """
     check_level(level)
     results = named_results(results)
-    rows = [_row(name, r, thresholds, level) for name, r in results.items()]
+    rows = [_row(name, r.unbiased, thresholds, level) for name, r in results.items()]
     return ScoreTable({name: [row[name] for row in rows] for name in rows[0]})
 
 
@@ -95,7 +95,7 @@ def true_distribution(result):
         True scores, ascending, and their probabilities: the prior that `result.posterior` fits to
         all rows by smoothed EM, see `sslmemo.estimates.prior`. NaN with one block.
     """
-    prior = result.posterior.prior
+    prior = result.unbiased.posterior.prior
     if prior is None:
         return np.array([np.nan]), np.array([np.nan])
     return prior.theta, prior.weight

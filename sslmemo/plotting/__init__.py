@@ -2,6 +2,7 @@
 
 from .agreement import AgreementDisplay
 from .consensus import ConsensusDisplay
+from .cost_agreement import CostAgreementDisplay
 from .distribution import ScoreDistributionDisplay
 from .long_tail import LongTailDisplay
 from .outlier_class import OutlierClassDisplay
@@ -13,6 +14,7 @@ __all__ = [
     "AgreementDisplay",
     "AugmentationOverlapDisplay",
     "ConsensusDisplay",
+    "CostAgreementDisplay",
     "LongTailDisplay",
     "MemorizationRankingDisplay",
     "OutlierClassDisplay",
