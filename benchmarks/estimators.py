@@ -4,7 +4,8 @@
 cut small ones from, keeps finished trainings in FOLDER, and writes
 benchmarks/results/estimators_PROBLEM.json, docs/images/estimators_PROBLEM.png, and the truth pool with its
 recipe and checksum to benchmarks/pools/PROBLEM.sslmemo. With `--pools` it only reads a pool that is
-there and says what it holds.
+there and says what it holds. `fractions` is no problem but a sweep over training sizes, on MNIST's rows
+from 54,000 on.
 
 Problems, named before any estimator was tuned and never used for tuning: digits_mlp and digits_convnet
 (PATH is a folder with MNIST's IDX files; rows from 50,000 and 52,000 on of the training set), colour
@@ -21,7 +22,7 @@ import numpy as np
 from sslmemo import CostAgreementDisplay, MemorizationEstimator, MemorizationProxy
 from sslmemo.designs import Subsample
 from sslmemo.estimates import Difference, Shrinkage, posterior
-from sslmemo.experiments import Proxy, compare_on_pools, load_pool, save_pool
+from sslmemo.experiments import Proxy, compare_on_pools, fraction_sweep, load_pool, save_pool
 
 from .alone import read_idx
 from .cifar10 import read_cifar10
@@ -109,6 +110,20 @@ def main(problem, folder, path):
     save_pool(truth, POOLS / f"{problem}.sslmemo")
 
 
+def fractions(folder, path):
+    """How scores move with the training size, at equal epochs and at equal steps."""
+    X = read_idx(path, "train")[0][54_000:54_200]
+    est = MemorizationEstimator(
+        encoder="mlp", epochs=40, batch_size=50, n_jobs=-1, memory=folder, verbose=0
+    )
+    found = []
+    for equal in ("epochs", "steps"):
+        sweep = fraction_sweep(est, X, n_blocks=16, equal=equal, random_state=0)
+        print(sweep, flush=True)
+        found += [{"equal": equal, **row} for row in rows_of(sweep.table())]
+    save("estimators_fractions", "How do scores move with the training size?", found, "full")
+
+
 def coverage(truth, sources):
     """How often 95% intervals of small pools of halves hold the truth, by stratum.
 
@@ -143,14 +158,16 @@ def coverage(truth, sources):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("problem", choices=list(PROBLEMS))
+    parser.add_argument("problem", choices=[*PROBLEMS, "fractions"])
     parser.add_argument("folder", help="where finished trainings are kept")
     parser.add_argument("--data", help="MNIST's IDX files, or CIFAR-10")
     parser.add_argument(
         "--pools", action="store_true", help="read the released pool, train nothing"
     )
     args = parser.parse_args()
-    if args.pools:
+    if args.problem == "fractions":
+        fractions(args.folder, args.data)
+    elif args.pools:
         print(load_pool(POOLS / f"{args.problem}.sslmemo"))
     else:
         main(args.problem, args.folder, args.data)

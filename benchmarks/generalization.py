@@ -5,25 +5,31 @@ benchmarks/results/generalization_PART.json and, where there is one, docs/images
 MNIST is a folder with the four IDX files; rows come from 30,000 on of the training set.
 
 Parts: outlier (one to 20 points of a class, ten classes), bound (Huang et al.'s, with all rows and without
-the 30% most memorized or random ones), long_tail (a mixture with Zipf frequencies; needs no data).
+the 30% most memorized or random ones), long_tail (a mixture with Zipf frequencies; needs no data), ablation
+(one choice of the recipe changed at a time).
 """
 
 import argparse
+import functools
 import time
 from pathlib import Path
 
 import numpy as np
 
 from sslmemo import LongTailDisplay, MemorizationEstimator, OutlierClassDisplay, SSLEncoder
+from sslmemo.augmentations.geometry import RandomAffine
 from sslmemo.designs import Subsample
+from sslmemo.encoders.mlp import mlp
 from sslmemo.experiments import (
     LongTailSimulator,
+    ablation,
     generalization_bound,
     long_tail_experiment,
     outlier_class_experiment,
     regularised_variants,
 )
 from sslmemo.experiments.orders import first_of
+from sslmemo.methods import SimCLR
 
 from .alone import read_idx
 from .common import rows_of, save
@@ -116,7 +122,38 @@ def long_tail(folder, path):
     return rows
 
 
-PARTS = {"outlier": outlier, "bound": bound, "long_tail": long_tail}
+def choices(folder, path):
+    """Scores under other augmentations, lengths, distances, views, widths, temperatures and subsets."""
+    X, y = (p[36_000:36_300] for p in read_idx(path, "train"))
+    est = MemorizationEstimator(
+        design=Subsample(0.25), n_jobs=-1, memory=folder, verbose=0, **{**RECIPE, "batch_size": 25}
+    )
+    narrow, wide = (functools.partial(mlp, (1, 28, 28), width=w) for w in (128, 1024))
+    grid = {
+        "augmentation": {
+            "5 degrees, 3%": RandomAffine(5.0, translate=0.03, scale=(0.95, 1.05)),
+            "20 degrees, 14%": RandomAffine(20.0, translate=0.14, scale=(0.8, 1.2)),
+            "crop and brightness": "simclr",
+        },
+        "epochs": [10, 160],
+        "distance": ["sqeuclidean", "cosine"],
+        "n_views": [2, 16],
+        "encoder": {"width 128": narrow, "width 1024": wide},
+        "method": {
+            "temperature 0.1": SimCLR(temperature=0.1),
+            "temperature 0.5": SimCLR(temperature=0.5),
+        },
+        "design": {
+            "halves, disjoint": Subsample(0.5),
+            "three quarters, overlapping": Subsample(0.75),
+        },
+    }
+    found = ablation(est, X, grid, y=y, random_state=0)
+    print(found)
+    return rows_of(found.table())
+
+
+PARTS = {"ablation": choices, "outlier": outlier, "bound": bound, "long_tail": long_tail}
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])

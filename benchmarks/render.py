@@ -19,14 +19,27 @@ PAGES = {
     "experiments/removal.md": [
         "removal_main",
         "removal_small",
+        "removal_large",
+        "removal_short",
+        "removal_long",
         "removal_epochs",
+        "removal_stratified",
         "removal_planted",
+        "removal_tiles",
         "removal_cifar10",
     ],
     "experiments/generalization.md": [
         "generalization_outlier",
         "generalization_bound",
         "generalization_long_tail",
+        "generalization_ablation",
+    ],
+    "estimators.md": [
+        "estimators_digits_mlp",
+        "estimators_digits_convnet",
+        "estimators_colour",
+        "estimators_table",
+        "estimators_fractions",
     ],
 }
 START, END = "<!-- tables: made by python -m benchmarks.render -->", "<!-- end of tables -->"
