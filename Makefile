@@ -15,7 +15,7 @@ demo: $(READY)
 test: $(READY)
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
-	$(PY) -m pytest -q
+	$(PY) -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 
 test-slow: $(READY)
 	$(PY) -m pytest -q -s -m slow
