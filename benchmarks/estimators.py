@@ -36,7 +36,7 @@ ESTIMATES = {
     "shrinkage": Shrinkage(),
 }
 KINDS = ("depth_isolation", "isolation", "input_isolation", "alignment", "self_influence")
-N_SPLITS = 20
+N_TRAININGS = 10  # of every proxy
 HALF, QUARTER = Subsample(), Subsample(0.25)
 FELDMAN_ZHANG = Subsample(0.7, balanced=False)
 SOURCES = {  # design, encoders, share of the epochs, sizes to cut
@@ -81,12 +81,12 @@ def pools(problem, X, folder):
 
 
 def from_one_training(kind, X, recipe, folder):
-    """Scores by a proxy, each from one encoder of all rows; 20 seeds."""
+    """Scores by a proxy, each from one encoder of all rows."""
     fits = [
         MemorizationProxy(
             kind, batch_size=50, memory=folder, random_state=s, verbose=0, **recipe
         ).fit(X)
-        for s in range(N_SPLITS)
+        for s in range(N_TRAININGS)
     ]
     return Proxy(np.stack([f.proxy_scores_ for f in fits]), 1, len(X) * recipe["epochs"])
 
