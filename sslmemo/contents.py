@@ -19,6 +19,7 @@ from .identity import alike, describe
 from .methods import get_method
 from .persistence import estimator_content, estimator_of
 from .randomness import generator, seeded
+from .training.noise import check_gradient_noise
 from .training.precision import resolve_device
 from .training.ssl import SSLTrainer
 from .training.stacked import StackedTrainer
@@ -165,6 +166,7 @@ def rebuild(estimator, content):
         build_augmentation(estimator.augmentation, Data(rows, Layout(shape, shape))),
         shape,
         device=device,
+        gradient_noise=check_gradient_noise(estimator.gradient_noise),
         **content["recipe"],
     )
     trainer.draws_itself = content["draws_itself"]
@@ -203,6 +205,7 @@ def _described(trainer, alignment, estimate):
         **{k: trained[k] for k in ("method", "encoder", "augmentation")},
         **{k: measured[k] for k in ("distance", "n_views", "anchor", "layer")},
         "estimate": describe(estimate),
+        "gradient_noise": trained.get("gradient_noise"),
         **{f"the behaviour of {k}": v for k, v in _behaviour(trainer, alignment).items()},
     }
 

@@ -93,6 +93,7 @@ class ReadsRows(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
             epochs=self.epochs,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
+            gradient_noise=self.gradient_noise,
             device=self.device,
             precision=self.precision,
         )
@@ -125,6 +126,9 @@ class SSLEncoder(ReadsRows):
         Rows a step, from 1 to n_samples; None is min(256, n_samples).
     learning_rate : float, default=1e-3
         Peak of the one-cycle schedule of AdamW; above 0.
+    gradient_noise : GradientNoise or None, default=None
+        Clips the gradient of every step and adds noise to it, see
+        `sslmemo.training.noise.GradientNoise`, which gives no privacy guarantee; None does not.
     channels : {"first", "last"}, default="first"
         Where an image has its channels; never guessed.
     image_shape : tuple of int or None, default=None
@@ -175,8 +179,8 @@ class SSLEncoder(ReadsRows):
     """
 
     def __init__(self, method="simclr", encoder="auto", augmentation="auto", *, layer="encoder",
-                 epochs=100, batch_size=None, learning_rate=1e-3, channels="first",
-                 image_shape=None, device="auto", precision="auto", memory=None,
+                 epochs=100, batch_size=None, learning_rate=1e-3, gradient_noise=None,
+                 channels="first", image_shape=None, device="auto", precision="auto", memory=None,
                  random_state=None, verbose=0):  # fmt: skip
         self.method = method
         self.encoder = encoder
@@ -185,6 +189,7 @@ class SSLEncoder(ReadsRows):
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
+        self.gradient_noise = gradient_noise
         self.channels = channels
         self.image_shape = image_shape
         self.device = device

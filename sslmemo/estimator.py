@@ -100,6 +100,9 @@ class MemorizationEstimator(ReadsRows):
         and 256.
     learning_rate : float, default=1e-3
         Peak of the one-cycle schedule of AdamW; above 0.
+    gradient_noise : GradientNoise or None, default=None
+        Clips the gradient of every step and adds noise to it, see
+        `sslmemo.training.noise.GradientNoise`, which gives no privacy guarantee; None does not.
     channels : {"first", "last"}, default="first"
         Where an image has its channels; never guessed.
     image_shape : tuple of int or None, default=None
@@ -191,9 +194,9 @@ class MemorizationEstimator(ReadsRows):
                  design="subsample", n_encoders=64, stop_when=None, estimate="difference",
                  distance="euclidean", n_views=8, anchor="view", layer="encoder", normalize=None,
                  measurements=(), epochs=100, batch_size=None, learning_rate=1e-3,
-                 channels="first", image_shape=None, keep_encoders=False, device="auto",
-                 precision="auto", n_jobs=None, memory=None, max_time=None, on_error="raise",
-                 warm_start=False, random_state=None, verbose=1):  # fmt: skip
+                 gradient_noise=None, channels="first", image_shape=None, keep_encoders=False,
+                 device="auto", precision="auto", n_jobs=None, memory=None, max_time=None,
+                 on_error="raise", warm_start=False, random_state=None, verbose=1):  # fmt: skip
         self.method = method
         self.encoder = encoder
         self.augmentation = augmentation
@@ -210,6 +213,7 @@ class MemorizationEstimator(ReadsRows):
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
+        self.gradient_noise = gradient_noise
         self.channels = channels
         self.image_shape = image_shape
         self.keep_encoders = keep_encoders
@@ -632,8 +636,8 @@ class MemorizationEstimator(ReadsRows):
         Raises
         ------
         ValueError
-            `path` is a folder; what `method`, `encoder`, `augmentation`, `distance` or `estimate`
-            say was changed since fit; or labels can't be stored.
+            `path` is a folder; what `method`, `encoder`, `augmentation`, `distance`, `estimate` or
+            `gradient_noise` say was changed since fit; or labels can't be stored.
         FileNotFoundError
             The folder of `path` does not exist.
 

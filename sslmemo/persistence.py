@@ -23,6 +23,7 @@ from .plans import Plan
 from .pool import Run
 from .stopping import STOPPING
 from .store import read_record, write_record
+from .training.noise import GradientNoise
 
 __all__ = [
     "Unstorable",
@@ -36,7 +37,13 @@ __all__ = [
 ]
 
 RECORDS = {kind.__name__: kind for kind in (Layout, Plan, Run)}
-REGISTRIES = {"method": METHODS, "design": DESIGNS, "estimate": ESTIMATES, "stop_when": STOPPING}
+REGISTRIES = {
+    "method": METHODS,
+    "design": DESIGNS,
+    "estimate": ESTIMATES,
+    "stop_when": STOPPING,
+    "gradient_noise": {"gradient_noise": GradientNoise},
+}
 KINDS = ("MemorizationEstimator", "MemorizationResult", "SSLEncoder")
 
 

@@ -207,11 +207,18 @@ def methods_text(result):
             f"{trainer.get('batch_size')} samples (AdamW, peak learning rate "
             f"{trainer.get('learning_rate')}, one-cycle schedule, {trainer.get('precision')})."
         )
+        if (noise := trainer.get("gradient_noise")) is not None:
+            text.append(f"Gradients were clipped and made noisy by {_short(noise)}.")
     if measured:
         text.append(
             f"Alignment used the {_short(measured.get('distance'))} distance over "
             f"{measured.get('n_views')} views ({pairs}), drawn afresh for each block, on the "
             f"{measured.get('layer')}'s output."
+        )
+    if scores.prior_mean is not None:
+        text.append(
+            "Scores were shrunk towards what features of the rows predict (empirical Bayes between rows); "
+            "reliability and tests are those of the unbiased difference."
         )
     if np.isfinite(interval.value):
         text.append(

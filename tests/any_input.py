@@ -132,7 +132,7 @@ JUNK = [
 JUNK_FOR = [
     "method", "encoder", "augmentation", "design", "n_encoders", "estimate", "distance", "n_views",
     "anchor", "layer", "normalize", "measurements", "epochs", "batch_size", "learning_rate",
-    "channels", "image_shape", "keep_encoders", "device", "precision", "n_jobs", "memory",
+    "gradient_noise", "channels", "image_shape", "keep_encoders", "device", "precision", "n_jobs", "memory",
     "max_time", "stop_when", "on_error", "warm_start", "random_state", "verbose", "y", "groups",
 ]  # fmt: skip
 # whose mend is in the hands of others

@@ -72,6 +72,8 @@ def test_the_unbiased_difference_stands_beside_the_shrunken_score():
     assert "unbiased_score" not in plain.table().columns
     assert "Blocks left out" in shrunken.summary()
     assert "Blocks left out" not in plain.summary()
+    assert "shrunk towards" in shrunken.methods_text()
+    assert "shrunk towards" not in plain.methods_text()
 
 
 def test_a_memorized_row_among_crowded_ones_is_found():

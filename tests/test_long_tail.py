@@ -20,6 +20,7 @@ from sslmemo.experiments.long_tail import (
 from sslmemo.plotting.long_tail import LongTailDisplay
 from sslmemo.randomness import derive_seed
 from sslmemo.table import ScoreTable
+from sslmemo.training.noise import GradientNoise
 
 mpl.use("Agg")
 
@@ -156,7 +157,7 @@ def experiment():
 
 def test_the_table_holds_what_was_measured(experiment):
     simulator, variants, table = experiment
-    assert set(table["variant"]) == {"plain", "early stop"}
+    assert set(table["variant"]) == {"plain", "early stop", "gradient noise"}
     for name in variants:
         one = table[table["variant"] == name]
         assert (one["count"] * one["n_subpopulations"]).sum() == simulator.n_samples
@@ -169,9 +170,10 @@ def test_the_table_holds_what_was_measured(experiment):
         assert (one["memorization_low"] < one["memorization"]).all()
         assert (one["memorization"] < one["memorization_high"]).all()
         assert np.isnan(one["accuracy_error"][one["n_subpopulations"] == 1]).all()
-    plain, early = (table[table["variant"] == name] for name in variants)
+    plain, early, noisy = (table[table["variant"] == name] for name in variants)
     weight = plain["count"] * plain["n_subpopulations"] / simulator.n_samples
     assert weight @ plain["memorization"] > weight @ early["memorization"]
+    assert weight @ plain["memorization"] > weight @ noisy["memorization"]
     rare = plain["count"] <= 2
     assert plain["memorization"][rare].mean() > plain["memorization"][~rare].mean()
     assert plain["accuracy"].mean() > 0.8  # separated subpopulations, chance is 1/3
@@ -223,7 +225,7 @@ def test_the_display_draws_the_table(experiment):
     np.testing.assert_allclose(ends, expected)
     labels = [t.get_text() for t in above.get_legend().get_texts()]
     assert labels[0] == f"plain: {plain['excess_error'].sum():.3f}"
-    assert len(labels) == 2
+    assert [label.split(":")[0] for label in labels] == ["plain", "early stop", "gradient noise"]
     own, axes = mpl.pyplot.subplots(1, 3)
     assert LongTailDisplay(table).plot(axes=axes).figure_ is own
     mpl.pyplot.close("all")
@@ -237,10 +239,10 @@ def test_the_display_refuses_other_tables(experiment):
         LongTailDisplay(ScoreTable({"row": [1]})).plot()
     with pytest.raises(ValueError, match="axes must be three Axes, got 1"):
         LongTailDisplay(table).plot(axes=[mpl.pyplot.figure().add_subplot()])
-    many = ScoreTable({k: np.concatenate([table[table["variant"] == "plain"][k]] * 6)
+    many = ScoreTable({k: np.concatenate([table[table["variant"] == "plain"][k]] * 7)
                        for k in table.columns if k != "variant"})  # fmt: skip
-    named = np.repeat(list("abcdef"), len(many) // 6)
-    with pytest.raises(ValueError, match="table has 6 variants: at most 5"):
+    named = np.repeat(list("abcdefg"), len(many) // 7)
+    with pytest.raises(ValueError, match="table has 7 variants: at most 6"):
         LongTailDisplay(many.with_column("variant", named)).plot()
     mpl.pyplot.close("all")
 
@@ -248,15 +250,21 @@ def test_the_display_refuses_other_tables(experiment):
 def test_variants_change_one_thing_each():
     plain = MemorizationEstimator(epochs=50, learning_rate=1e-2)
     variants = regularised_variants(plain, torch_identity(), epochs=0.2, learning_rate=0.5)
-    assert list(variants) == ["plain", "early stop", "small learning rate", "strong augmentation"]
+    assert list(variants) == [
+        "plain", "early stop", "small learning rate", "gradient noise", "strong augmentation",
+    ]  # fmt: skip
+    assert variants["gradient noise"].gradient_noise.get_params() == GradientNoise().get_params()
+    own = regularised_variants(plain, gradient_noise=GradientNoise(multiplier=0.2))
+    assert own["gradient noise"].gradient_noise.multiplier == 0.2
     assert variants["early stop"].epochs == pytest.approx(10)
     assert variants["small learning rate"].learning_rate == pytest.approx(5e-3)
     for name, parameter in (
         ("early stop", "epochs"),
         ("small learning rate", "learning_rate"),
+        ("gradient noise", "gradient_noise"),
         ("strong augmentation", "augmentation"),
     ):
-        params = variants[name].get_params()
+        params = variants[name].get_params(deep=False)
         assert {k for k, v in plain.get_params().items() if v != params[k]} == {parameter}
 
 
@@ -319,3 +327,5 @@ def test_bad_calls_are_named():
         regularised_variants("plain")
     with pytest.raises(ValueError, match="epochs must be a number above 0 and at most 1"):
         regularised_variants(estimator, epochs=2.0)
+    with pytest.raises(TypeError, match="gradient_noise must be None or .*GradientNoise"):
+        regularised_variants(estimator, gradient_noise=1.0)

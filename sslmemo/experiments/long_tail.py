@@ -15,13 +15,16 @@ from ..estimator import MemorizationEstimator
 from ..probes import KNNProbe
 from ..randomness import derive_seed, entropy_of
 from ..table import ScoreTable
+from ..training.noise import GradientNoise, check_gradient_noise
 from .contrasts import student
 from .mixture import LongTailSimulator
 
 __all__ = ["LongTailSimulator", "long_tail_experiment", "regularised_variants"]
 
 
-def regularised_variants(estimator, augmentation=None, epochs=0.1, learning_rate=0.01):
+def regularised_variants(
+    estimator, augmentation=None, epochs=0.1, learning_rate=0.01, gradient_noise=None
+):
     """Give an estimator and versions of it whose training is held back from memorizing.
 
     Parameters
@@ -35,18 +38,22 @@ def regularised_variants(estimator, augmentation=None, epochs=0.1, learning_rate
         Share of the epochs at which the early stop comes, in (0, 1].
     learning_rate : float, default=0.01
         Factor of the learning rate of the slow version, in (0, 1].
+    gradient_noise : GradientNoise, default=None
+        Of the version with noise on its clipped gradients; None is ``GradientNoise(clip=1.0,
+        multiplier=1.0)``. It gives no privacy guarantee, see `sslmemo.training.noise.GradientNoise`.
 
     Returns
     -------
     dict of str to MemorizationEstimator
-        ``"plain"``, ``"early stop"``, ``"small learning rate"`` and, where given, ``"strong
-        augmentation"``. How much they memorize nevertheless is measured, not promised; noise on the
-        gradients, which would bound it, is not among them.
+        ``"plain"``, ``"early stop"``, ``"small learning rate"``, ``"gradient noise"`` and, where
+        given, ``"strong augmentation"``. How much they memorize nevertheless is measured, not
+        promised: none of them bounds it.
 
     Raises
     ------
     TypeError, ValueError
-        `estimator` is no MemorizationEstimator, or a share lies outside (0, 1].
+        `estimator` is no MemorizationEstimator, a share lies outside (0, 1], or `gradient_noise` is
+        no GradientNoise or has a bad parameter.
 
     Notes
     -----
@@ -56,6 +63,7 @@ def regularised_variants(estimator, augmentation=None, epochs=0.1, learning_rate
     _check_estimator("estimator", estimator)
     for name, share in (("epochs", epochs), ("learning_rate", learning_rate)):
         check_in_range(name, share, numbers.Real, 0, 1, open_low=True)
+    noise = check_gradient_noise(GradientNoise() if gradient_noise is None else gradient_noise)
 
     def changed(**params):
         return clone(estimator).set_params(**params)
@@ -64,6 +72,7 @@ def regularised_variants(estimator, augmentation=None, epochs=0.1, learning_rate
         "plain": changed(),
         "early stop": changed(epochs=epochs * estimator.epochs),
         "small learning rate": changed(learning_rate=learning_rate * estimator.learning_rate),
+        "gradient noise": changed(gradient_noise=noise),
     }
     if augmentation is not None:
         variants["strong augmentation"] = changed(augmentation=augmentation)

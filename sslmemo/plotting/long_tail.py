@@ -11,8 +11,8 @@ from ._common import BLUE, GREEN, INK, MUTED, ORANGE, SKY, VERMILLION, bare, pyp
 
 __all__ = ["LongTailDisplay"]
 
-COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, SKY)
-MARKS = "osD^v"
+COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, SKY, "#CC79A7")  # all of the palette but black, yellow
+MARKS = "osD^vP"
 NEEDED = (
     "variant", "count", "n_subpopulations", "memorization", "memorization_low",
     "memorization_high", "accuracy", "accuracy_error", "tau", "excess_error",
@@ -87,7 +87,7 @@ class LongTailDisplay:
         Raises
         ------
         TypeError, ValueError
-            `table` is none of a long-tail experiment, of more than five variants, or `axes` are not
+            `table` is none of a long-tail experiment, of more than six variants, or `axes` are not
             three.
         """
         names = self._check()

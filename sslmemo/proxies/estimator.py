@@ -57,6 +57,8 @@ class MemorizationProxy(ReadsRows):
         Rows a step, from 2 to n_samples; None is min(256, n_samples).
     learning_rate : float, default=1e-3
         Peak of the one-cycle schedule of AdamW; above 0.
+    gradient_noise : GradientNoise or None, default=None
+        See `MemorizationEstimator`.
     channels : {"first", "last"}, default="first"
         Where an image has its channels; never guessed.
     image_shape : tuple of int or None, default=None
@@ -115,9 +117,9 @@ class MemorizationProxy(ReadsRows):
 
     def __init__(self, kind="depth_isolation", method="simclr", encoder="auto", augmentation="auto", *,
                  n_encoders=1, distance="euclidean", n_views=8, layer="encoder", epochs=100,
-                 batch_size=None, learning_rate=1e-3, channels="first", image_shape=None,
-                 device="auto", precision="auto", n_jobs=None, memory=None, random_state=None,
-                 verbose=0):  # fmt: skip
+                 batch_size=None, learning_rate=1e-3, gradient_noise=None, channels="first",
+                 image_shape=None, device="auto", precision="auto", n_jobs=None, memory=None,
+                 random_state=None, verbose=0):  # fmt: skip
         self.kind = kind
         self.method = method
         self.encoder = encoder
@@ -129,6 +131,7 @@ class MemorizationProxy(ReadsRows):
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
+        self.gradient_noise = gradient_noise
         self.channels = channels
         self.image_shape = image_shape
         self.device = device

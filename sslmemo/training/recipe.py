@@ -8,6 +8,7 @@ from .._compat import check_in_range
 from ..augmentations import build_augmentation
 from ..encoders import auto_encoder, check_encoder
 from ..methods import get_method
+from .noise import check_gradient_noise
 from .precision import resolve_device, resolve_precision
 from .ssl import SSLTrainer
 from .stacked import StackedTrainer
@@ -18,7 +19,7 @@ MOST_STEPS = 10**9  # of an encoder: more is a slip, not a training
 
 
 def make_trainer(data, sizes, *, method, encoder, augmentation, epochs, batch_size,
-                 learning_rate, device, precision):  # fmt: skip
+                 learning_rate, device, precision, gradient_noise=None):  # fmt: skip
     """Build the SSL trainer of a plan and try it once.
 
     Parameters
@@ -27,7 +28,7 @@ def make_trainer(data, sizes, *, method, encoder, augmentation, epochs, batch_si
         The rows.
     sizes : tuple of (float, int)
         Mean and least training size, `Plan.sizes`.
-    method, encoder, augmentation, epochs, batch_size, learning_rate, device, precision
+    method, encoder, augmentation, epochs, batch_size, learning_rate, device, precision, gradient_noise
         As in `sslmemo.MemorizationEstimator`.
 
     Returns
@@ -42,6 +43,7 @@ def make_trainer(data, sizes, *, method, encoder, augmentation, epochs, batch_si
     """
     check_in_range("epochs", epochs, numbers.Real, 0, open_low=True, finite=True)
     check_in_range("learning_rate", learning_rate, numbers.Real, 0, open_low=True, finite=True)
+    gradient_noise = check_gradient_noise(gradient_noise)
     mean, smallest = sizes
     if smallest < 2:
         raise ValueError(
@@ -73,6 +75,7 @@ def make_trainer(data, sizes, *, method, encoder, augmentation, epochs, batch_si
         learning_rate=float(learning_rate),
         device=device,
         precision=resolve_precision(precision, device),
+        gradient_noise=gradient_noise,
     )
     trainer.check(data)
     return trainer

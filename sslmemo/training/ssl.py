@@ -54,21 +54,25 @@ class SSLTrainer:
     bank : int, default=0
         Views a row in the bank that a block draws once and picks from; 0 draws fresh views at
         every step.
+    gradient_noise : GradientNoise, default=None
+        What is done to the gradient of every step; None leaves it as it is.
     """
 
     def __init__(self, method, encoder, augmentation, shape, *, steps, batch_size, learning_rate,
-                 weight_decay=0.01, device="cpu", precision="fp32", bank=0):  # fmt: skip
+                 weight_decay=0.01, device="cpu", precision="fp32", bank=0,
+                 gradient_noise=None):  # fmt: skip
         self.method, self.encoder, self.shape = method, encoder, tuple(shape)
         self.views = Views(augmentation)
         self.steps, self.batch_size = steps, batch_size
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
         self.device, self.precision, self.bank = device, precision, bank
+        self.gradient_noise = gradient_noise
         self._bank = None, None  # the last one drawn, by data and seed: f and g share it
         self.draws_itself = False  # whether a forward pass draws random numbers, see `check`
 
     def config(self):
         """Everything that determines a training beside data, rows and seed, as plain JSON."""
-        return {
+        config = {
             "trainer": "ssl",
             "method": describe(self.method),
             "encoder": describe(self.encoder),
@@ -82,6 +86,9 @@ class SSLTrainer:
             "precision": self.precision,
             "bank": self.bank,
         }
+        if self.gradient_noise is not None:  # absent without: keys of stored blocks stay the same
+            config["gradient_noise"] = describe(self.gradient_noise)
+        return config
 
     def max_together(self, n_rows):
         """One: encoders are trained one after another."""
@@ -187,6 +194,9 @@ class SSLTrainer:
                 loss, per_row, z = self._step(module, views, seed, step, progress)
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
+            if self.gradient_noise is not None:
+                own = [p.grad[None] for p in module.parameters() if p.grad is not None]
+                diverged |= ~self._perturb(own, [seed], step)[0]
             optimizer.step()
             schedule.step()
             if changes_after_step:
@@ -205,6 +215,11 @@ class SSLTrainer:
                 for _ in range(handover.count(step + 1)):
                     yield module if step + 1 == self.steps else copy.deepcopy(module)
 
+    def _perturb(self, gradients, seeds, step):
+        """Clip gradients (k, ...) in place and add noise; whether each encoder's were finite, (k,)."""
+        norm = self.gradient_noise.perturb_(gradients, seeds, step, self.batch_size)
+        return torch.isfinite(norm)
+
     def _optimizer(self, parameters):
         """AdamW and its one-cycle schedule."""
         optimizer = torch.optim.AdamW(
@@ -220,8 +235,9 @@ class SSLTrainer:
         return [max(1, round(f * self.steps)) for f in at]
 
     def _divergence(self, seed, step):
+        what = "loss" if self.gradient_noise is None else "loss or gradient"
         return TrainingError(
-            f"the training of seed {seed} diverged (loss not finite by step {step + 1} of "
+            f"the training of seed {seed} diverged ({what} not finite by step {step + 1} of "
             f"{self.steps}): lower learning_rate={self.learning_rate}."
         )
 

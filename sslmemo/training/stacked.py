@@ -102,6 +102,9 @@ class StackedTrainer(SSLTrainer):
                     loss, per_row, z = together(params, buffers, views, draws, progress)
                 optimizer.zero_grad(set_to_none=True)
                 loss.sum().backward()  # encoders share no parameter: each gets its own gradient
+            if self.gradient_noise is not None:
+                grads = [p.grad for p in params.values() if p.grad is not None]
+                diverged |= ~self._perturb(grads, [int(s) for s in seeds], step)
             optimizer.step()
             schedule.step()
             with torch.no_grad():
@@ -190,9 +193,10 @@ class StackedTrainer(SSLTrainer):
         with autocast(self.precision, self.device):
             loss = torch.vmap(forward, randomness="different")(params, buffers, views, draws)
         loss.sum().backward()
-        # AdamW's two moments come on top of parameters and gradients
-        moments = 2 * sum(p.numel() * p.element_size() for p in params.values())
-        each = (torch.cuda.max_memory_allocated(self.device) - before + moments) / 2
+        # AdamW's two moments come on top of parameters and gradients, and so does their noise
+        copies = 2 if self.gradient_noise is None else 3
+        extra = copies * sum(p.numel() * p.element_size() for p in params.values())
+        each = (torch.cuda.max_memory_allocated(self.device) - before + extra) / 2
         free = torch.cuda.mem_get_info(self.device)[0]
         return max(1, int(MEMORY_SHARE * free / each))
 
