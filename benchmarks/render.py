@@ -49,10 +49,17 @@ def cell(value):
     return f"{value:.3g}" if isinstance(value, float) else "" if value is None else str(value)
 
 
+def shown(record):
+    """Rows for the page: of removal only the first probe's, all others being in the JSON file."""
+    if not record["name"].startswith("removal"):
+        return record["rows"]
+    return [r for r in record["rows"] if r.get("metric", "accuracy").startswith("accuracy")]
+
+
 def table(record):
     """One result as a Markdown section; rows whose first column is another begin another table."""
     lines = [f"### {record['name'].replace('_', ', ')}: {record['claim']}", ""]
-    for _, rows in itertools.groupby(record["rows"], lambda row: next(iter(row))):
+    for _, rows in itertools.groupby(shown(record), lambda row: next(iter(row))):
         rows = list(rows)
         columns = list(dict.fromkeys(c for row in rows for c in row))
         lines.append("| " + " | ".join(c.replace("_", " ") for c in columns) + " |")
