@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import math
 import platform
 import statistics
 import subprocess
@@ -132,7 +133,11 @@ def save(name, claim, rows, scale):
         "commit": head.stdout.strip() or None,
         "machine": machine(),
         "rows": [
-            {k: None if v != v else v for k, v in row.items()} for row in rows
-        ],  # JSON has no NaN
+            {
+                k: None if isinstance(v, float) and not math.isfinite(v) else v
+                for k, v in row.items()
+            }
+            for row in rows
+        ],  # JSON has no NaN and no infinity
     }
     (RESULTS / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")

@@ -4,11 +4,11 @@
 benchmarks/results/comparison_labels.json.
 
 labels: a tenth of the labels of scikit-learn's digits are made wrong, and every score is asked for them
-by its average precision (chance: 0.1). Label memorization of three classifiers by the default design
-(complementary halves) and by quarters, against Feldman and Zhang's recipe (independent 70% subsets), 40
-trainings each; and memorization by self-supervised encoders, which see no labels, of the same rows. Ten
-seeds draw labels and pools anew; differences between designs are paired by seed. The primary contrast,
-named beforehand: halves minus independent 70%, for every classifier, on 600 rows.
+by its average precision (`chance` is the mean of that of a random order). Label memorization of three
+classifiers by the default design (complementary halves) and by quarters, against Feldman and Zhang's
+recipe (independent 70% subsets), 40 trainings each; and memorization by self-supervised encoders, which
+see no labels, of the same rows. Ten seeds draw labels and pools anew; differences between designs are
+paired by seed. The primary contrast: halves minus independent 70%, for every classifier, on 600 rows.
 """
 
 import argparse
@@ -49,6 +49,12 @@ def planted(y, seed):
     wrong = np.zeros(len(y), bool)
     wrong[rng.permutation(len(y))[: round(SHARE * len(y))]] = True
     return np.where(wrong, (y + rng.integers(1, 10, len(y))) % 10, y), wrong
+
+
+def chance(n):
+    """Mean average precision of a random order of n rows."""
+    k, wrong = np.arange(1, n + 1), round(SHARE * n)
+    return float(((1 + (k - 1) * (wrong - 1) / (n - 1)) / k).mean())
 
 
 def interval(values):
@@ -95,6 +101,7 @@ def labels(folder):
                         f"label memorization, {name}",
                         design,
                         precisions[design],
+                        chance=chance(n),
                         wrong_labels_fitted=float(np.mean(fitted)),
                         reliability=float(np.mean([r.reliability for r in results])),
                     )
@@ -121,6 +128,7 @@ def labels(folder):
             "memorization, SimCLR",
             "quarters",
             precisions,
+            chance=chance(n),
             reliability=float(np.mean([r.reliability for r in results])),
         )
     )

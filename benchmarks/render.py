@@ -4,6 +4,8 @@ import itertools
 import json
 from pathlib import Path
 
+import numpy as np
+
 from .common import RESULTS
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -49,11 +51,40 @@ def cell(value):
     return f"{value:.3g}" if isinstance(value, float) else "" if value is None else str(value)
 
 
+BRIEF = ("estimator", "design", "encoders", "row_epochs", "n_replicates", "spearman_of_ceiling", "low",
+         "high", "recall_of_top_5%")  # fmt: skip
+
+
 def shown(record):
-    """Rows for the page: of removal only the first probe's, all others being in the JSON file."""
-    if not record["name"].startswith("removal"):
-        return record["rows"]
-    return [r for r in record["rows"] if r.get("metric", "accuracy").startswith("accuracy")]
+    """Rows for the page; all of them are in the JSON file."""
+    rows = record["rows"]
+    if record["name"].startswith("removal"):  # the first probe's
+        return [r for r in rows if r.get("metric", "accuracy").startswith("accuracy")]
+    if record["name"].startswith("estimators") and "estimator" in rows[0]:
+        reached = [
+            {"reaches 0.95 of the ceiling": r["estimator"],
+             **{k: r[k] for k in ("design", "row_epochs", "low", "high")}}
+            for r in rows
+            if "of_ceiling" not in r and "gain" not in r and np.isfinite(r.get("row_epochs") or np.inf)
+        ]  # fmt: skip
+        return [*agreements(rows), *reached, *(r for r in rows if "interval" in r)]
+    return rows
+
+
+def agreements(rows):
+    """Rank correlation over its ceiling and recall of every estimator in one row."""
+    rows = [r for r in rows if "of_ceiling" in r]
+    recall = {_cell(r): r["value"] for r in rows if r["metric"] == "top_recall"}
+    return [
+        dict(zip(BRIEF, (*_cell(r), r["row_epochs"], r["n_replicates"], r["of_ceiling"],
+                         r["of_ceiling_low"], r["of_ceiling_high"], recall[_cell(r)]), strict=True))
+        for r in rows
+        if r["metric"] == "spearman"
+    ]  # fmt: skip
+
+
+def _cell(row):
+    return row["estimator"], row["design"], row["encoders"]
 
 
 def table(record):

@@ -13,6 +13,7 @@ _PLACES = {
     "ConsensusDisplay": "plotting",
     "CostAgreementDisplay": "plotting",
     "KNNProbe": "probes",
+    "LabelMemorizationEstimator": "baselines",
     "LinearProbe": "probes",
     "LongTailDisplay": "plotting",
     "MemorizationEstimator": "estimator",
@@ -33,6 +34,7 @@ def __getattr__(name):
     if name in _PLACES:
         return getattr(importlib.import_module(f".{_PLACES[name]}", __name__), name)
     if name in (
+        "baselines",
         "designs",
         "estimates",
         "experiments",

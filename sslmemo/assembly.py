@@ -14,7 +14,7 @@ from .measurements import Alignment, InputIsolation, Isolation, Quality
 from .plans import Plan
 from .pool import run_config
 
-__all__ = ["Assembly", "alignment_of", "assemble"]
+__all__ = ["Assembly", "alignment_of", "assemble", "draw_plan"]
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def assemble(estimator, data, groups, entropy):
         Rows are copies of others, some can have no score, or there is one block only.
     """
     index = RowIndex(data)
-    plan = _draw_plan(estimator, data, index, groups, entropy)
+    plan = draw_plan(estimator, data, index, groups, entropy)
     trainer = estimator._trainer(data, plan.sizes)
     alignment = alignment_of(estimator, trainer.views.augmentation, trainer.device)
     alignment.check()
@@ -131,7 +131,31 @@ def _for_estimate(estimator, trainer, known):
     return list(found.values())
 
 
-def _draw_plan(estimator, data, index, groups, entropy):
+def draw_plan(estimator, data, index, groups, entropy):
+    """Draw the plan that an estimator's design names, copies of a row kept together.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        Its `design` and `n_encoders` are read.
+    data : Data
+        The rows.
+    index : RowIndex
+        Of them.
+    groups : array-like of shape (n,) or None
+        Rows of one group are in or out together.
+    entropy : int
+        Of the design.
+
+    Returns
+    -------
+    Plan
+
+    Warns
+    -----
+    UserWarning
+        Rows are copies of others, some can have no score, or there is one block only.
+    """
     design = get_design(estimator.design)
     if groups is None and index.duplicates():
         said = f"{index.duplicates()} rows of X are copies of others; "

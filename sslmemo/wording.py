@@ -187,6 +187,8 @@ def methods_text(result):
     )
     pairs = "each against the clean sample" if measured.get("anchor") == "clean" else "all pairs"
     given = plan.design == "prefit"
+    if trainer.get("trainer") in ("classifier", "network"):
+        return _of_labels(result, trainer, versions)
     text = [
         f"Per-sample memorization was estimated for {int(np.isfinite(scores.score).sum())} training "
         f"samples as the difference of the expected alignment loss between encoders trained "
@@ -231,6 +233,37 @@ def methods_text(result):
         used = ", ".join(f"{k} {v}" for k, v in versions.items() if k != "sslmemo")
         text.append(f"Computed with sslmemo {__version__} ({used}).")
     return " ".join(text)
+
+
+def _of_labels(result, trainer, versions):
+    """The paragraph of label memorization, by classifiers."""
+    run, interval = result.run, result.reliability_interval
+    measured = run.config["measurements"][0]
+    read = "its probability of" if measured["probability"] else "whether it predicts"
+    text = [
+        f"Label memorization (Feldman, 2020) was estimated for "
+        f"{int(np.isfinite(result.score).sum())} training samples as the expected difference between "
+        f"classifiers trained with and without the sample in {read} its label ({estimand(result)}).",
+        f"We trained {run.plan.n_encoders} classifiers "
+        f"({_short(trainer.get('estimator', trainer.get('network')))}) in {len(run.plan.seed)} "
+        f"independent blocks (design: {run.plan.design}); those of a block share their seed.",
+    ]
+    if trainer["trainer"] == "network":
+        text.append(
+            f"They took {trainer['steps']} steps of {trainer['batch_size']} samples (AdamW, peak "
+            f"learning rate {trainer['learning_rate']}, one-cycle schedule, fp32)."
+        )
+    if np.isfinite(interval.value):
+        text.append(
+            "Standard errors come from the spread over blocks. The reliability (Pearson correlation "
+            f"with an independent rerun) is {interval.value:.3f}{_ends(interval)}."
+        )
+    from . import __version__
+
+    used = ", ".join(
+        f"{k} {v}" for k, v in {**versions, **trainer.get("library", {})}.items() if k != "sslmemo"
+    )
+    return " ".join([*text, f"Computed with sslmemo {__version__} ({used})."])
 
 
 def _ends(interval):

@@ -69,6 +69,7 @@ def test_docstrings_follow_numpydoc(name):
 
 def test_init_parameters_are_documented():
     for name in (
+        "LabelMemorizationEstimator",
         "MemorizationEstimator",
         "MemorizationProxy",
         "SSLEncoder",

@@ -1,6 +1,7 @@
 """Measurements: what is read from the models of a block; and evaluators that `Downstream` takes."""
 
 from .alignment import Alignment
+from .correctness import Correctness
 from .depth import DepthIsolation
 from .downstream import Downstream
 from .finetuning import FineTuning
@@ -17,6 +18,7 @@ from .unlearning import Unlearning
 __all__ = [
     "Alignment",
     "AlignmentTrajectory",
+    "Correctness",
     "DepthIsolation",
     "Downstream",
     "FineTuning",

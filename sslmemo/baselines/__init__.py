@@ -1,0 +1,5 @@
+"""Baselines: what was known of memorization before, by the pools, designs and errors of this package."""
+
+from .label_memorization import LabelMemorizationEstimator
+
+__all__ = ["LabelMemorizationEstimator"]
