@@ -5,7 +5,7 @@ benchmarks/results/removal_PART.json and docs/images/removal_PART.png. MNIST is 
 files; rows come from 20,000 on of the training set, which no default was chosen on, and the accuracy is
 that of 5,000 test digits. The primary contrast, named beforehand: memorized minus random at 50%.
 
-Parts: main (1,000 rows, all orders), small and large (250 and 4,000 rows), short and long (10 and 80
+Parts: main (1,000 rows, all orders), small and large (250 and 2,000 rows), short and long (10 and 80
 epochs), epochs (equal epochs in place of equal steps), stratified (the same share of every class), planted
 (rotated digits as a rare subpopulation of 5%), tiles (of photographs in scikit-image, the class is the
 photograph; no `--data`), and cifar10, with `--data` as benchmarks.cifar10 takes it.
@@ -33,7 +33,7 @@ THREE = ALL[:3]
 PARTS = {
     "main": {"n_samples": 1000, "strategies": ALL},
     "small": {"n_samples": 250, "strategies": THREE, "n_replicates": 10},
-    "large": {"n_samples": 4000, "strategies": THREE[:2], "fractions": (0.5,)},
+    "large": {"n_samples": 2000, "strategies": THREE[:2], "fractions": (0.5,)},
     "short": {"n_samples": 1000, "strategies": THREE, "fractions": (0.5,)},
     "long": {"n_samples": 1000, "strategies": THREE[:2], "fractions": (0.5,)},
     "epochs": {
@@ -50,7 +50,7 @@ PARTS = {
     },
     "planted": {"n_samples": 1000, "strategies": THREE, "fractions": (0.05, 0.1, 0.3)},
     "tiles": {"n_samples": 600, "strategies": THREE, "fractions": (0.5,)},
-    "cifar10": {"n_samples": 1000, "strategies": THREE, "fractions": (0.5,)},
+    "cifar10": {"n_samples": 500, "strategies": THREE[:2], "fractions": (0.5,)},
 }
 RECIPES = {"large": {"n_encoders": 32}, "short": {"epochs": 10}, "long": {"epochs": 80}}
 PHOTOGRAPHS = ("astronaut", "coffee", "chelsea", "rocket", "immunohistochemistry", "retina",
