@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ._compat import named
 from .data import RowIndex
 from .designs import Subsample, get_design
 from .estimates import get_estimate
@@ -123,7 +124,10 @@ FEATURES = {  # what an estimate may learn from, and which measurement has it
 def _for_estimate(estimator, trainer, known):
     """Measurements that the estimate learns from, but for those that are there by name."""
     found = {}
-    for name in getattr(get_estimate(estimator.estimate), "features", ()):
+    wanted = getattr(get_estimate(estimator.estimate), "features", ())
+    for name in [wanted] if isinstance(wanted, str) else wanted:
+        if not estimator.measurements:  # whose arrays can have any name
+            named(name, FEATURES, "features")
         if name in FEATURES:
             measurement = FEATURES[name](estimator, trainer)
             if measurement.name not in known:

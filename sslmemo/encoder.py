@@ -54,11 +54,12 @@ class ReadsRows(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         for key in params:
             part, _, inner = key.partition("__")
             value = params.get(part, getattr(self, part, None))
-            if inner and isinstance(value, str):
-                kind = METHODS[value].__name__ if value in METHODS else type(value).__name__
+            if inner and not hasattr(value, "get_params"):
+                kind = METHODS[value].__name__ if part == "method" and value in METHODS else None
+                such = f", such as {part}={kind}({inner}=...)" if kind else ""
                 raise ValueError(
-                    f"{key} can't be set while {part}={value!r} is a name: pass an object, such as "
-                    f"{part}={kind}({inner}=...)."
+                    f"{key} can't be set while {part}={value!r}: pass an object that has the parameter "
+                    f"{inner}{such}."
                 )
         return super().set_params(**params)
 

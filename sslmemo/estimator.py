@@ -70,7 +70,8 @@ class MemorizationEstimator(ReadsRows):
     stop_when : float, rule or None, default=None
         Train in rounds, and no further than needed: a number in (0, 1) is the reliability to reach;
         or a rule of `sslmemo.stopping`, such as ``TopKCertain(20)``. The rounds depend on neither
-        time nor `n_jobs`. None trains all. `plan` and `run_shard` take no notice.
+        time nor `n_jobs`. Rules read the unbiased difference, whatever `estimate` is; one that is not
+        met trains all, and `stopped_` says so. None trains all. `plan` and `run_shard` take no notice.
     estimate : str or estimate, default="difference"
         How matrices become scores, see `sslmemo.estimates`. An object goes by `normalize` and
         `anchor` of its own: give it the `anchor` given here.

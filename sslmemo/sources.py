@@ -243,4 +243,9 @@ def check_labels(y, n, name="y"):
         raise TypeError(
             f"{name} mixes labels that can't be sorted ({error}): make them all strings."
         ) from error
+    if labels.dtype.kind in "fc" and np.isnan(labels).any():
+        raise ValueError(
+            f"{name} holds NaN for {int(np.isnan(labels).sum())} of {n} rows, first row "
+            f"{int(np.flatnonzero(np.isnan(labels))[0])}: give each row a label, such as one for unknown."
+        )
     return labels

@@ -103,10 +103,20 @@ def _error_lines(result):
     )
     if scores.prior_mean is not None:
         true = result.held_out_correlation
+        said = "fewer than three blocks can't say how well they agree with the true scores"
+        if np.isfinite(true.value):
+            said = (
+                f"blocks left out say that they correlate {true.value:.2f} [{true.low:.2f}, {true.high:.2f}] "
+                "with the true scores"
+            )
         lines.append(
-            "  shrinkage     scores are drawn towards what features of the rows predict; the reliability is "
-            f"that of the unbiased difference. Blocks left out say that they correlate {true.value:.2f} "
-            f"[{true.low:.2f}, {true.high:.2f}] with the true scores"
+            "  shrinkage     scores are drawn towards what features of the rows predict; reliability and "
+            f"intervals are those of the unbiased difference; {said}"
+        )
+    elif scores.unbiased is not None:
+        lines.append(
+            "  shrinkage     none: nothing was learnt from so few blocks or rows, or from this design; the "
+            "scores are the differences (see sslmemo.estimates.Shrinkage)"
         )
     return lines
 
@@ -153,14 +163,17 @@ def _reading(result, p):
             "on average. Train longer or more encoders before reading the ranking."
         )
     if np.isfinite(interval.value) and np.isfinite(scores.standard_error).any():
-        agrees = interval.value
+        sure = agrees = interval.value
         if scores.prior_mean is not None and np.isfinite(result.held_out_correlation.value):
-            agrees = min(1.0, max(0.0, result.held_out_correlation.value)) ** 2
+            true = (
+                result.held_out_correlation
+            )  # of a rerun two such correlations make the agreement
+            agrees, sure = (float(np.clip(r, 0.0, 1.0)) ** 2 for r in (true.value, true.low))
         if agrees < 0.5:
             say.append(
                 "The ranking is mostly noise: a rerun would order the rows differently. Add encoders."
             )
-        elif agrees < 0.8:
+        elif sure < 0.8:
             say.append("The ranking is usable for groups of rows, not for single rows.")
         else:
             say.append("The ranking would largely repeat with new encoders and new views.")
@@ -223,9 +236,12 @@ def methods_text(result):
             "reliability and tests are those of the unbiased difference."
         )
     if np.isfinite(interval.value):
+        errors = "taken from the spread over blocks"
+        if scores.prior_mean is not None:
+            errors = "posterior standard deviations"
         text.append(
-            "Standard errors come from the spread over blocks. The reliability (Pearson correlation "
-            f"with an independent rerun) is {interval.value:.3f}{_ends(interval)}."
+            f"Standard errors are {errors}. The reliability (Pearson correlation with an independent "
+            f"rerun) is {interval.value:.3f}{_ends(interval)}."
         )
     if versions:
         from . import __version__

@@ -70,8 +70,8 @@ def test_the_unbiased_difference_stands_beside_the_shrunken_score():
     np.testing.assert_array_equal(table["unbiased_score"], plain.score)
     np.testing.assert_allclose(table["posterior_mean"], shrunken.score)
     assert "unbiased_score" not in plain.table().columns
-    assert "Blocks left out" in shrunken.summary()
-    assert "Blocks left out" not in plain.summary()
+    assert "blocks left out say" in shrunken.summary()
+    assert "shrinkage" not in plain.summary()
     assert "shrunk towards" in shrunken.methods_text()
     assert "shrunk towards" not in plain.methods_text()
 
@@ -138,6 +138,9 @@ def test_it_falls_back_to_the_difference(case):
     np.testing.assert_array_equal(found.score, plain.score)
     np.testing.assert_array_equal(found.standard_error, plain.standard_error)
     assert found.prior_mean is None
+    blocks = len(plan.seed)
+    said = MemorizationResult(Run(plan, values, {}, np.ones(blocks)), "shrinkage").summary()
+    assert "shrinkage     none" in said or blocks < 2
 
 
 def test_a_failed_block_is_left_out():
@@ -161,6 +164,14 @@ def test_features_of_another_shape_are_refused():
     values["isolation"] = values["isolation"][:, None, :]
     with pytest.raises(ValueError, match="features names 'isolation'.*that of the plan"):
         Shrinkage()(values, plan)
+
+
+def test_unknown_features_are_refused():
+    plan, values, _ = pool(4)
+    with pytest.raises(ValueError, match="isolaton.*Did you mean 'isolation'"):
+        Shrinkage(features=("isolaton",))(values, plan)
+    with pytest.raises(TypeError, match="sequence of names, got the text 'isolation'"):
+        Shrinkage(features="isolation")(values, plan)
 
 
 def test_the_variance_of_departures_is_that_of_moments_and_never_zero():

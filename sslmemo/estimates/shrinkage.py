@@ -16,6 +16,7 @@ from sklearn.base import BaseEstimator
 from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import PredefinedSplit
 
+from .._compat import named
 from .blocks import block_means, mean_or_nan
 from .difference import Difference
 from .posterior import Posterior
@@ -54,9 +55,9 @@ class Shrinkage(BaseEstimator):
     anchor : {"view", "clean"}, default="view"
         As in `Difference`.
     features : sequence of str
-        Matrices (n_encoders, n_samples) to learn from; those that were not measured are passed over. By
-        default ``"isolation"``, ``"density"``, ``"projector_alignment"`` and ``"input_isolation"``, which
-        `MemorizationEstimator` measures when the estimate asks for them.
+        Matrices (n_encoders, n_samples) to learn from. By default ``"isolation"``, ``"density"``,
+        ``"projector_alignment"`` and ``"input_isolation"``, which `MemorizationEstimator` measures
+        when the estimate asks for them; of these, one that was not measured is passed over.
 
     Attributes
     ----------
@@ -112,8 +113,18 @@ class Shrinkage(BaseEstimator):
         Raises
         ------
         ValueError
-            As in `Difference`, or a feature has another shape than the plan.
+            As in `Difference`, or a feature is unknown or has another shape than the plan.
+        TypeError
+            `features` is one text.
         """
+        if isinstance(self.features, str):
+            raise TypeError(
+                f"features must be a sequence of names, got the text {self.features!r}: pass "
+                f"({self.features!r},)."
+            )
+        for name in self.features:
+            if name not in values:
+                named(name, dict.fromkeys(FEATURES), "features")
         base = self.unbiased()(values, plan)
         own = self._own(values, plan, base)
         learnt = self._prior_mean(values, plan, own)

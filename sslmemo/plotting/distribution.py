@@ -128,7 +128,8 @@ class ScoreDistributionDisplay:
         Parameters
         ----------
         result : MemorizationResult
-            Its scores and, for a split, roles.
+            Its scores and, for a split, roles. Of a shrunken one the unbiased differences are drawn,
+            whose noise the band shows.
         y : array-like of shape (n_samples,), default=None
             Classes. None groups by role where the result has roles, and else not at all.
         kind : {"both", "sorted", "hist"}, default="both"
@@ -147,7 +148,8 @@ class ScoreDistributionDisplay:
             are not as many as panels.
         """
         _check_kind(kind)
-        rows = np.flatnonzero(np.isfinite(check_result(result).score))
+        result = check_result(result).unbiased  # the noise band is that of differences
+        rows = np.flatnonzero(np.isfinite(result.score))
         if not len(rows):
             raise ValueError("no row has a score: nothing can be drawn.")
         rows = rows[np.argsort(result.score[rows], kind="stable")]
