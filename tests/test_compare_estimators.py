@@ -236,6 +236,11 @@ def test_proxies_stand_beside_the_estimates(truth):
         table["of_ceiling_low"][2] < 1 < table["of_ceiling_high"][2]
     )  # from the truth's noise alone
     assert "noisy (proxy), encoders: 1, row-epochs: 4e+03, replicates: 6; Spearman" in repr(found)
+    recall = found.summary_table("top_recall")
+    assert found.ceilings["top_recall"][0] < 0.9  # so that divided and undivided differ in print
+    for line, share in zip(repr(found).splitlines()[1:-1], recall["of_ceiling"], strict=True):
+        assert line.endswith(f"recall of the top {found.top_k} {share:.2f}")
+    assert repr(found).endswith("summary_frame()")
 
 
 def test_rows_without_a_score_count_as_average(truth):
@@ -273,6 +278,13 @@ def test_bad_calls_are_named(truth):
         ({"estimates": "difference"}, TypeError, "a dict or a list"),
         ({"estimates": ["diference"]}, ValueError, "Did you mean 'difference'"),
         ({"top": 0.0}, ValueError, "top must be"),
+        ({"proxies": ["isolation"]}, TypeError, "proxies must be a dict by name"),
+        ({"proxies": {"difference": Proxy(truth, 0, 0.0)}}, ValueError, "the name of an estimate"),
+        (
+            {"estimates": {"short": lambda v, p: np.zeros(9)}, "n_encoders": [4]},
+            ValueError,
+            r"estimates\['short'\] returned scores of shape \(9,\).*\(400,\)",
+        ),
         ({"proxies": {"p": truth}, "n_encoders": [4]}, TypeError, "must be a Proxy"),
         (
             {"proxies": {"p": Proxy(truth[:9], 1, 1.0)}, "n_encoders": [4]},
@@ -295,6 +307,53 @@ def test_bad_calls_are_named(truth):
         compare_estimators(np.zeros((4, 2)), estimator="simclr")
     with pytest.raises(TypeError, match="parameters random_state and epochs"):
         compare_estimators(truth[:, None], proxies={"p": Difference()})
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "message"),
+    [
+        (
+            {"proxies": {"a": MemorizationProxy("isolaton")}},
+            ValueError,
+            r"proxies\['a'\] can't be fitted.*Did you mean 'isolation'",
+        ),
+        ({"proxies": {"a": MemorizationProxy(epochs=0)}}, ValueError, r"epochs of proxies\['a'\]"),
+        ({"proxies": {"a": MemorizationProxy}}, TypeError, r"proxies\['a'\] must be a Proxy"),
+        ({"proxies": {"a": Proxy(np.zeros(9), 0, 0.0)}}, ValueError, r"give \(n_replicates, 40\)"),
+        ({"proxies": ["isolation"]}, TypeError, r"proxies must be a dict.*got \['isolation'\]"),
+        ({"proxies": {"shrinkage": MemorizationProxy()}}, ValueError, "rename it"),
+        ({"designs": ["quarter"]}, TypeError, r"designs must be a dict.*got \['quarter'\]"),
+        ({"truth_encoders": 6}, ValueError, "truth_encoders=6 makes 3 blocks.*at least 8"),
+        (
+            {"estimator": MemorizationEstimator(stop_when=0.8)},
+            ValueError,
+            "stop_when=0.8.*set stop_when=None",
+        ),
+    ],
+)
+def test_bad_calls_are_refused_before_any_training(monkeypatch, changes, kind, message):
+    monkeypatch.setattr(MemorizationEstimator, "fit", lambda *a, **k: pytest.fail("trained"))
+    with pytest.raises(kind, match=message):
+        compare_estimators(np.zeros((40, 3)), **changes)
+
+
+def test_the_defaults_train_as_many_encoders_as_the_docstring_says(truth, monkeypatch):
+    trained = []
+
+    def fit(self, X, groups=None):
+        trained.append(self.n_encoders)
+        config = {"trainer": {"steps": 100, "batch_size": 200}}
+        self.result_ = MemorizationResult(
+            pool(truth, self.n_encoders, 1.0, 30 + len(trained), config=config)
+        )
+        return self
+
+    monkeypatch.setattr(MemorizationEstimator, "fit", fit)
+    found = compare_estimators(truth[:, None], estimates=["difference"])
+    assert trained == [256, 20 * 32]
+    assert "256 + 20 x 32 = 896" in compare_estimators.__doc__
+    assert sum(trained) == 896
+    assert [c.n_replicates for c in found.cells] == [160, 80, 40, 20]
 
 
 @pytest.mark.filterwarnings("ignore:the truth has a reliability")
@@ -370,7 +429,7 @@ def test_the_display_draws_the_table(truth, metric):
     mpl.pyplot.close("all")
     with pytest.raises(ValueError, match="metric must be"):
         CostAgreementDisplay(found).plot(metric="kendall")
-    with pytest.raises(TypeError, match="must be a EstimatorComparison"):
+    with pytest.raises(TypeError, match="must be an EstimatorComparison"):
         CostAgreementDisplay("table")
 
 
@@ -420,11 +479,29 @@ def test_a_truth_of_256_encoders_and_300_rows_is_a_small_file(tmp_path):
         save_pool(run, path, values=["isolation"])
     with pytest.raises(TypeError, match="must be a Run"):
         save_pool("pool", path)
+    with pytest.raises(TypeError, match="path must be the path of a file.*got 5"):
+        save_pool(run, 5)
+    with pytest.raises(TypeError, match="path must be the path of a file.*got 5"):
+        load_pool(5)
     content = bytearray(path.read_bytes())
     content[-2000] ^= 1
     path.write_bytes(content)
     with pytest.raises(ValueError, match="torn or altered"):
         load_pool(path)
+
+
+def test_a_loaded_pool_shrinks_by_the_features_that_were_kept(truth, tmp_path):
+    run, path = pool(truth, 16, 2.0, 28), tmp_path / "small.pool"
+    noise = np.random.default_rng(3).standard_normal(run.plan.member.shape)
+    run.values["isolation"] = truth + 0.3 * noise
+    shrunken = MemorizationResult(run, "shrinkage")
+    save_pool(shrunken, path)
+    assert isinstance(load_pool(path).estimate, Difference)
+    bare = MemorizationResult(load_pool(path).run, "shrinkage").score
+    save_pool(shrunken, path, values=["isolation"], dtype="float64")
+    whole = MemorizationResult(load_pool(path).run, "shrinkage").score
+    np.testing.assert_allclose(whole, shrunken.score)
+    assert np.corrcoef(bare, truth)[0, 1] < np.corrcoef(whole, truth)[0, 1] - 0.05
 
 
 @pytest.mark.parametrize("shape", [(9, 31), (65,), (3, 5, 7), (0, 4), (2, 3)])

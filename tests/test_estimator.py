@@ -527,3 +527,17 @@ def test_a_fit_warns_of_nothing(tiny, digits):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         tiny().fit(digits[0])
+
+
+@pytest.mark.parametrize("key", ["estimate__features", "design__fraction", "gradient_noise__clip"])
+def test_parameters_of_names_and_nothing_are_refused_with_a_mend(key):
+    with pytest.raises(ValueError, match=f"{key} can't be set while.*pass an object that has"):
+        MemorizationEstimator().set_params(**{key: 1})
+
+
+def test_labels_without_a_value_are_refused_before_any_training(tiny, table):
+    y = np.where(np.arange(len(table)) == 7, np.nan, 1.0)
+    est = tiny()
+    with pytest.raises(ValueError, match="y holds NaN for 1 of 60 rows, first row 7"):
+        est.fit(table, y)
+    assert not hasattr(est, "result_")

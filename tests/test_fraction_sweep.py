@@ -143,6 +143,9 @@ def test_bad_calls_are_named():
         ((recipe,), {"n_blocks": 1}, ValueError, "n_blocks must be"),
         ((recipe,), {"reference": 0.3}, ValueError, "none of the fractions"),
         ((recipe,), {"fractions": (0.5, 1.5)}, ValueError, "strictly between 0 and 1"),
+        ((recipe,), {"fractions": ("a", 0.5)}, TypeError, "fractions must be numbers.*got 'a'"),
+        ((recipe,), {"fractions": (0.5, 0.5)}, ValueError, "fractions must be distinct"),
+        ((MemorizationEstimator(stop_when=0.8),), {}, ValueError, "stop_when=0.8.*stop_when=None"),
         ((recipe,), {"leave_one_out": [20]}, ValueError, "between 0 and 19"),
     ]
     for args, options, kind, message in cases:

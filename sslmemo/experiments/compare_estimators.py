@@ -14,6 +14,7 @@ from ..designs import get_design
 from ..estimates import Difference, configured, get_estimate
 from ..estimator import MemorizationEstimator
 from ..pool import Run
+from ..proxies import MemorizationProxy
 from ..randomness import derive_seed, entropy_of
 from ..result import MemorizationResult
 from .ceiling import Reference
@@ -21,6 +22,8 @@ from .comparison import Cell, EstimatorComparison, Proxy
 from .inputs import as_list, interruptible
 
 __all__ = ["compare_estimators", "compare_on_pools", "share_name"]
+
+LEAST_BLOCKS = 4  # of a truth: intervals compare its halves, which need two each for a ceiling
 
 
 def compare_on_pools(truth, sources, estimates=None, *, n_encoders=(4, 8, 16, 32), proxies=None,
@@ -43,7 +46,8 @@ def compare_on_pools(truth, sources, estimates=None, *, n_encoders=(4, 8, 16, 32
     n_encoders : sequence of int, or dict of str to these, default=(4, 8, 16, 32)
         Sizes of the small pools, multiples of the source's block; a dict holds them by source.
     proxies : dict of str to Proxy, default=None
-        Scores from elsewhere, with their cost.
+        Scores from elsewhere, with their cost, under other names than the estimates.
+        ``Proxy(scores, 0, 0.0)`` is for scores that need no training.
     top : float, default=0.05
         Share of the rows in the top sets, in (0, 1].
     epochs : float, default=None
@@ -59,7 +63,8 @@ def compare_on_pools(truth, sources, estimates=None, *, n_encoders=(4, 8, 16, 32
     ------
     TypeError, ValueError
         Something is of a wrong kind; the truth has fewer than two blocks or shows no reliability;
-        rows differ; a source shares blocks with the truth, or has too few for a size.
+        rows differ; a source shares blocks with the truth, or has too few for a size; an estimate
+        returns other than one score a row; a proxy has the name of an estimate.
 
     Warns
     -----
@@ -72,6 +77,7 @@ def compare_on_pools(truth, sources, estimates=None, *, n_encoders=(4, 8, 16, 32
     if max_replicates is not None:
         check_in_range("max_replicates", max_replicates, numbers.Integral, 1)
     estimates = _callables(estimates)
+    proxies = _proxies(proxies, estimates)
     if not isinstance(truth, MemorizationResult):
         truth = MemorizationResult(_run(truth))
     truth = truth.unbiased
@@ -87,7 +93,7 @@ def compare_on_pools(truth, sources, estimates=None, *, n_encoders=(4, 8, 16, 32
         for size in _sizes(n_encoders, design):
             groups = _groups(run, size, design)[:max_replicates]
             cells += _cells_of(run, groups, design, estimates, reference, spent)
-    for name, proxy in ({} if proxies is None else proxies).items():
+    for name, proxy in proxies.items():
         cells.append(_proxy_cell(name, proxy, reference))
     return EstimatorComparison(
         cells,
@@ -110,10 +116,11 @@ def compare_estimators(X, *, estimator=None, truth_encoders=256, n_encoders=(4, 
     X : array-like or dataset
         Rows, as in `MemorizationEstimator.fit`.
     estimator : MemorizationEstimator, default=None
-        The recipe, cloned; its design is the truth's. The features that estimates learn from are
-        measured without being asked for. None is the default estimator.
+        The recipe, cloned; its design is the truth's, its `n_encoders` is not used and its
+        `stop_when` must be None. The features that estimates learn from are measured without being
+        asked for. None is the default estimator.
     truth_encoders : int, default=256
-        Encoders of the truth.
+        Encoders of the truth, at least 4 blocks of its design.
     n_encoders : sequence of int, or dict of str to these, default=(4, 8, 16, 32)
         As in `compare_on_pools`.
     n_splits : int, default=20
@@ -123,7 +130,8 @@ def compare_estimators(X, *, estimator=None, truth_encoders=256, n_encoders=(4, 
         As in `compare_on_pools`.
     proxies : dict of str to Proxy or estimator, default=None
         An estimator with `fit`, `score_samples` and parameters `random_state` and `epochs` is fitted
-        `n_splits` times to all rows.
+        `n_splits` times to all rows, and charged those trainings even where its scores need none, as
+        ``MemorizationProxy("input_isolation")`` is: give such scores as ``Proxy(scores, 0, 0.0)``.
     designs : dict of str to design, default=None
         Further sources, such as ``{"quarter": Subsample(0.25)}``, beside the one of the truth's
         design.
@@ -147,18 +155,34 @@ def compare_estimators(X, *, estimator=None, truth_encoders=256, n_encoders=(4, 
     Raises
     ------
     TypeError, ValueError
-        Before any training: a parameter is wrong; and whatever the fits raise.
+        Before any training: a parameter is wrong; and whatever the fits raise. After it: an estimate
+        returns other than one score a row.
+
+    Notes
+    -----
+    It trains `truth_encoders` + `n_splits` x the largest of `n_encoders`, the latter for every source,
+    and `n_splits` times each proxy that is fitted: by default 256 + 20 x 32 = 896 encoders.
+    `MemorizationEstimator.estimate_cost` predicts the time of an estimator with so many as its
+    `n_encoders`.
     """
     if estimator is None:
         estimator = MemorizationEstimator()
     if not isinstance(estimator, MemorizationEstimator):
         raise TypeError(f"estimator must be a MemorizationEstimator, got {shown(estimator)}.")
+    if estimator.stop_when is not None:
+        raise ValueError(
+            f"estimator has stop_when={shown(estimator.stop_when)}, but the sizes compared are fixed: "
+            "set stop_when=None; truth_encoders and n_encoders say how many to train."
+        )
     check_in_range("truth_encoders", truth_encoders, numbers.Integral, 2)
     check_in_range("n_splits", n_splits, numbers.Integral, 2)
     check_in_range("top", top, numbers.Real, 0, 1, open_low=True)
     entropy, jobs = entropy_of(random_state), {"n_jobs": n_jobs, "memory": memory}
     base = clone(estimator).set_params(**jobs, verbose=verbose)
-    learning = clone(base).set_params(**_of_fits(_callables(estimates)))
+    estimates = _callables(estimates)
+    proxies = _proxies(proxies, estimates)
+    designs = _mapping("designs", designs, '{"quarter": Subsample(0.25)}')
+    learning = clone(base).set_params(**_of_fits(estimates))
     for recipe in (base, learning):  # refuses what contradicts, before any training
         configured(recipe.estimate, recipe.normalize, recipe.anchor)
 
@@ -169,17 +193,22 @@ def compare_estimators(X, *, estimator=None, truth_encoders=256, n_encoders=(4, 
             return own.fit(X, groups=groups).result_
 
     n = len(X)
-    own_name = share_name(get_design(base.design).draw(n, get_design(base.design).block_size(n), 0))
-    wanted = {own_name: base.design, **({} if designs is None else dict(designs))}
+    block = get_design(base.design).block_size(n)
+    if truth_encoders < LEAST_BLOCKS * block:
+        raise ValueError(
+            f"truth_encoders={truth_encoders} makes {truth_encoders // block} blocks of {block} encoders, "
+            f"too few for the noise of the truth to be known: give at least {LEAST_BLOCKS * block}."
+        )
+    own_name = share_name(get_design(base.design).draw(n, block, 0))
+    wanted = {own_name: base.design, **designs}
     sizes = {name: _sizes(n_encoders, name) for name in wanted}
     for name, design in wanted.items():
         block = get_design(design).block_size(n)
         for size in sizes[name]:
             check_in_range("n_encoders", size, numbers.Integral, 1)
             _check_whole(size, block, name)
-    proxies = {} if proxies is None else dict(proxies)
     for name, proxy in proxies.items():
-        _check_proxy(name, proxy)
+        _check_proxy(name, proxy, n)
     truth = fitted(base, "truth", base.design, truth_encoders)
     sources = {
         name: fitted(learning, f"source {name}", design, n_splits * max(sizes[name])).run
@@ -206,7 +235,13 @@ def _cells_of(run, groups, design, estimates, reference, epochs):
         values = {k: v[encoders] for k, v in run.values.items()}
         for name, estimate in estimates.items():
             scores = estimate(values, plan)
-            found[name].append(np.asarray(getattr(scores, "score", scores), float))
+            scores = np.asarray(getattr(scores, "score", scores), float)
+            if scores.shape != (plan.n_samples,):
+                raise ValueError(
+                    f"estimates[{name!r}] returned scores of shape {scores.shape}: it must return one a "
+                    f"row, of shape ({plan.n_samples},)."
+                )
+            found[name].append(scores)
         seconds = run.seconds[np.isin(run.plan.blocks, blocks)].sum()
         spent.append((plan.train_sizes.mean(), plan.train_sizes.sum() * epochs, seconds))
     size, row_epochs, seconds = np.mean(spent, axis=0).tolist()
@@ -223,27 +258,42 @@ def _proxy_cell(name, proxy, reference):
         raise TypeError(
             f"proxies[{name!r}] must be a Proxy(scores, encoders, row_epochs), got {shown(proxy)}."
         )
-    scores = np.atleast_2d(np.asarray(proxy.scores, float))
     n = len(reference.known)
-    if scores.ndim != 2 or scores.shape[1] != n:
-        raise ValueError(
-            f"proxies[{name!r}] has scores of shape {scores.shape}: give (n_replicates, {n})."
-        )
+    scores = _scores_of(name, proxy, n)
     epochs = proxy.row_epochs / max(proxy.fraction * n, 1e-12)
     return Cell(str(name), "proxy", proxy.encoders, proxy.fraction, epochs, proxy.row_epochs,
                 proxy.seconds, reference.agreement(scores))  # fmt: skip
 
 
-def _check_proxy(name, proxy):
+def _scores_of(name, proxy, n):
+    """Scores of a Proxy, of the right shape: (n_replicates, n)."""
+    scores = np.atleast_2d(np.asarray(proxy.scores, float))
+    if scores.ndim != 2 or scores.shape[1] != n:
+        raise ValueError(
+            f"proxies[{name!r}] has scores of shape {scores.shape}: give (n_replicates, {n})."
+        )
+    return scores
+
+
+def _check_proxy(name, proxy, n):
     """Refuse what is neither a Proxy nor an estimator whose cost its parameters say."""
     if isinstance(proxy, Proxy):
+        _scores_of(name, proxy, n)
         return
     able = all(hasattr(proxy, a) for a in ("fit", "score_samples", "get_params"))
+    able = able and not isinstance(proxy, type)
     if not able or not {"random_state", "epochs"} <= set(proxy.get_params(deep=False)):
         raise TypeError(
             f"proxies[{name!r}] must be a Proxy(scores, encoders, row_epochs), or an estimator with "
             f"score_samples and the parameters random_state and epochs, got {shown(proxy)}."
         )
+    epochs = proxy.get_params(deep=False)["epochs"]
+    check_in_range(f"epochs of proxies[{name!r}]", epochs, numbers.Real, 0, open_low=True)
+    if isinstance(proxy, MemorizationProxy):
+        try:
+            proxy._check_parameters()
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"proxies[{name!r}] can't be fitted: {error}") from error
 
 
 def _fit_proxy(proxy, X, seeds, jobs):
@@ -287,6 +337,25 @@ def _callables(estimates):
     if not found:
         raise ValueError("estimates is empty: name at least one, such as 'difference'.")
     return found
+
+
+def _mapping(name, value, example):
+    """A parameter that holds things by name, as a dict; None is empty."""
+    if value is not None and not isinstance(value, Mapping):
+        raise TypeError(f"{name} must be a dict by name, such as {example}, got {shown(value)}.")
+    return {} if value is None else dict(value)
+
+
+def _proxies(proxies, estimates):
+    """Proxies by names that no estimate has."""
+    proxies = _mapping("proxies", proxies, '{"isolation": MemorizationProxy("isolation")}')
+    for name in proxies:
+        if str(name) in estimates:
+            raise ValueError(
+                f"proxies[{name!r}] has the name of an estimate, so that a table can't tell them apart: "
+                "rename it."
+            )
+    return proxies
 
 
 def _run(source):

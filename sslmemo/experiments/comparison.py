@@ -278,14 +278,15 @@ class EstimatorComparison(Frames):
             f"{self.truth.reliability:.2f}) over {self.n_samples} rows, in parts of the noise ceiling"
         ]
         t = self.summary_table("spearman")
-        recall = self.summary_table("top_recall")["value"]
+        recall = self.summary_table("top_recall")["of_ceiling"]
         for i, c in enumerate(self.cells):
             value, *ends = (t[n][i] for n in ("of_ceiling", "of_ceiling_low", "of_ceiling_high"))
             lines.append(
                 f"{c.estimator} ({c.design}), encoders: {c.encoders}, row-epochs: {c.row_epochs:.3g}, "
                 f"replicates: {c.n_replicates}; Spearman {value:.3f} [{ends[0]:.3f}, {ends[1]:.3f}]; "
-                f"recall of the top {self.top_k} {recall[i]:.2f}, not divided"
+                f"recall of the top {self.top_k} {recall[i]:.2f}"
             )
+        lines.append("undivided values, Pearson and seconds: summary_frame()")
         return "\n".join(lines)
 
 

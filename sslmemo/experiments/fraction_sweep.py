@@ -244,10 +244,12 @@ def fraction_sweep(estimator, X, fractions=(0.25, 0.5, 0.75, 0.9), *, leave_one_
     ----------
     estimator : MemorizationEstimator
         The recipe; it is cloned. Its `memory` keeps all fits, so that an interrupted call goes on.
+        Its `design` is not used, `fractions` and `leave_one_out` being the designs, and its
+        `stop_when` must be None.
     X : array-like or dataset
         Rows, as in `MemorizationEstimator.fit`.
     fractions : sequence of float, default=(0.25, 0.5, 0.75, 0.9)
-        Shares of the rows, as in `sslmemo.designs.Subsample`.
+        Distinct shares of the rows, as in `sslmemo.designs.Subsample`.
     leave_one_out : bool or array-like of int, default=False
         Whether to run exact leave-one-out too: for all rows (n + 1 trainings a block) or those named.
         It is then the reference, and everything is read over these rows. Extrapolation to
@@ -282,10 +284,15 @@ def fraction_sweep(estimator, X, fractions=(0.25, 0.5, 0.75, 0.9), *, leave_one_
     """
     if not isinstance(estimator, MemorizationEstimator):
         raise TypeError(f"estimator must be a MemorizationEstimator, got {shown(estimator)}.")
+    if estimator.stop_when is not None:
+        raise ValueError(
+            f"estimator has stop_when={shown(estimator.stop_when)}, but every fit has a fixed number of "
+            "blocks: set stop_when=None; n_blocks says how many to train."
+        )
     check_choice("equal", equal, ("epochs", "steps"))
     if n_blocks is not None:
         check_in_range("n_blocks", n_blocks, numbers.Integral, 2)
-    fractions = sorted(as_list("fractions", fractions))
+    fractions = _distinct(as_list("fractions", fractions))
     exact = leave_one_out is not False
     if not exact and reference not in fractions:
         raise ValueError(f"reference={reference!r} is none of the fractions {fractions}.")
@@ -318,6 +325,17 @@ def fraction_sweep(estimator, X, fractions=(0.25, 0.5, 0.75, 0.9), *, leave_one_
     scored = [np.isfinite(r.score) for r in results.values()]
     rows = np.flatnonzero(np.logical_and.reduce(scored))
     return FractionSweep(results, LEAVE_ONE_OUT if exact else f"{reference:g}", rows, equal)
+
+
+def _distinct(fractions):
+    """Fractions in ascending order, refused where two would be one fit."""
+    for f in fractions:
+        if isinstance(f, bool) or not isinstance(f, numbers.Real):
+            raise TypeError(f"fractions must be numbers, such as (0.25, 0.5), got {shown(f)}.")
+    fractions = sorted(fractions)
+    if len({f"{f:g}" for f in fractions}) < len(fractions):
+        raise ValueError(f"fractions must be distinct, got {fractions}: name each once.")
+    return fractions
 
 
 def _train_size(design, n):

@@ -55,7 +55,10 @@ def check_kind(result, *kinds):
     """Refuse what a display can't draw, with the mend."""
     if not isinstance(result, kinds):
         names = " or ".join(k.__name__ for k in kinds)
-        raise TypeError(f"result must be a {names} of sslmemo.experiments, got {shown(result)}.")
+        article = "an" if names[0] in "AEIOU" else "a"
+        raise TypeError(
+            f"result must be {article} {names} of sslmemo.experiments, got {shown(result)}."
+        )
     return result
 
 
