@@ -14,6 +14,7 @@ from sslmemo import MemorizationEstimator, MemorizationResult
 from sslmemo.data import as_data
 from sslmemo.designs import Explicit, LeaveOneOut, Subsample
 from sslmemo.estimates import Difference, reliability
+from sslmemo.estimates.spending import nominal_levels, sequential_holm
 from sslmemo.pool import Finished, Run, run
 from sslmemo.rounds import run_in_rounds
 from sslmemo.stopping import (
@@ -21,8 +22,6 @@ from sslmemo.stopping import (
     RowsDecided,
     TopKCertain,
     get_stopping,
-    nominal_levels,
-    sequential_holm,
 )
 
 FIFTHS = (0.2, 0.4, 0.6, 0.8, 1.0)
