@@ -1,9 +1,9 @@
 """Does removing memorized rows hurt the downstream task more than removing random ones?
 
 `python -m benchmarks.removal PART FOLDER --data MNIST` keeps finished trainings in FOLDER and writes
-benchmarks/results/removal_PART.json and docs/images/removal_PART.png. MNIST is a folder with the four IDX
-files; rows come from 20,000 on of the training set, which no default was chosen on, and the accuracy is
-that of 5,000 test digits. The primary contrast, named beforehand: memorized minus random at 50%.
+benchmarks/results/removal_PART.json and, for several fractions, docs/images/removal_PART.png. MNIST is a
+folder with the four IDX files; rows come from 20,000 on of the training set, which no default was chosen
+on, and the accuracy is that of 5,000 test digits. The primary contrast, named beforehand: memorized minus random at 50%.
 
 Parts: main (1,000 rows, all orders), small and large (250 and 2,000 rows), short and long (10 and 80
 epochs), epochs (equal epochs in place of equal steps), stratified (the same share of every class), planted
@@ -143,6 +143,8 @@ def main(part, folder, path):
     rows.append({"replicates": len(found.curves), "reliability_mean": float(found.reliability.mean()),
                  "reliability_least": float(found.reliability.min())})  # fmt: skip
     save(f"removal_{part}", __doc__.splitlines()[0], rows, "full")
+    if len(options.get("fractions", (0, 0))) < 2:
+        return  # one fraction is no curve
     shown = metrics[0] if groups is None else "accuracy[subpopulation=turned]"
     RemovalDisplay.from_result(found, metric=shown).figure_.savefig(
         IMAGES / f"removal_{part}.png", dpi=110
