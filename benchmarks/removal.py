@@ -3,7 +3,8 @@
 `python -m benchmarks.removal PART FOLDER --data MNIST` keeps finished trainings in FOLDER and writes
 benchmarks/results/removal_PART.json and, for several fractions, docs/images/removal_PART.png. MNIST is a
 folder with the four IDX files; rows come from 20,000 on of the training set, which no default was chosen
-on, and the accuracy is that of 5,000 test digits. The primary contrast, named beforehand: memorized minus random at 50%.
+on, and the accuracy is that of 5,000 test digits. The primary contrast, named beforehand: memorized minus
+random at 50%.
 
 Parts: main (1,000 rows, all orders), small and large (250 and 2,000 rows), short and long (10 and 80
 epochs), epochs (equal epochs in place of equal steps), stratified (the same share of every class), planted
