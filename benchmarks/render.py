@@ -36,6 +36,7 @@ PAGES = {
         "generalization_long_tail",
         "generalization_ablation",
     ],
+    "comparison.md": ["comparison_labels"],
     "estimators.md": [
         "estimators_digits_mlp",
         "estimators_digits_convnet",
