@@ -544,7 +544,7 @@ def test_bad_parameters_fail_before_training(rows, changes, kind, match):
         (np.arange(90), "each of the 90 classes of y has one row"),
         (np.linspace(0, 1, 90), "continuous"),
         (np.arange(90.0), "each of the 90 classes of y has one row"),
-        (np.where(np.arange(90) == 3, np.nan, 1.0), r"y\[3\] is nan"),
+        (np.where(np.arange(90) == 3, np.nan, 1.0), r"y holds NaN for 1 of 90 rows, first row 3"),
         (np.zeros((90, 2)), r"got shape \(90, 2\)"),
         (None, "requires y to be passed, but the target y is None"),
     ],
