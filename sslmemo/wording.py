@@ -165,9 +165,8 @@ def _reading(result, p):
     if np.isfinite(interval.value) and np.isfinite(scores.standard_error).any():
         sure = agrees = interval.value
         if scores.prior_mean is not None and np.isfinite(result.held_out_correlation.value):
-            true = (
-                result.held_out_correlation
-            )  # of a rerun two such correlations make the agreement
+            true = result.held_out_correlation
+            # two reruns agree by the product of their correlations with the truth
             agrees, sure = (float(np.clip(r, 0.0, 1.0)) ** 2 for r in (true.value, true.low))
         if agrees < 0.5:
             say.append(
@@ -194,7 +193,6 @@ def methods_text(result):
     """A paragraph ready for a paper."""
     run, plan, scores = result.run, result.run.plan, result.scores
     trainer, versions = run.config.get("trainer", {}), run.config.get("versions", {})
-    interval = result.reliability_interval
     measured = next(
         (m for m in run.config.get("measurements", []) if m.get("measurement") == "alignment"), {}
     )
@@ -235,25 +233,12 @@ def methods_text(result):
             "Scores were shrunk towards what features of the rows predict (empirical Bayes between rows); "
             "reliability and tests are those of the unbiased difference."
         )
-    if np.isfinite(interval.value):
-        errors = "taken from the spread over blocks"
-        if scores.prior_mean is not None:
-            errors = "posterior standard deviations"
-        text.append(
-            f"Standard errors are {errors}. The reliability (Pearson correlation with an independent "
-            f"rerun) is {interval.value:.3f}{_ends(interval)}."
-        )
-    if versions:
-        from . import __version__
-
-        used = ", ".join(f"{k} {v}" for k, v in versions.items() if k != "sslmemo")
-        text.append(f"Computed with sslmemo {__version__} ({used}).")
-    return " ".join(text)
+    return " ".join([*text, *_errors_and_versions(result, versions)])
 
 
 def _of_labels(result, trainer, versions):
     """The paragraph of label memorization, by classifiers."""
-    run, interval = result.run, result.reliability_interval
+    run = result.run
     measured = run.config["measurements"][0]
     read = "its probability of" if measured["probability"] else "whether it predicts"
     text = [
@@ -269,17 +254,28 @@ def _of_labels(result, trainer, versions):
             f"They took {trainer['steps']} steps of {trainer['batch_size']} samples (AdamW, peak "
             f"learning rate {trainer['learning_rate']}, one-cycle schedule, fp32)."
         )
-    if np.isfinite(interval.value):
-        text.append(
-            "Standard errors come from the spread over blocks. The reliability (Pearson correlation "
-            f"with an independent rerun) is {interval.value:.3f}{_ends(interval)}."
-        )
+    return " ".join(
+        [*text, *_errors_and_versions(result, {**versions, **trainer.get("library", {})})]
+    )
+
+
+def _errors_and_versions(result, versions):
+    """How such a paragraph ends: list of sentences."""
     from . import __version__
 
-    used = ", ".join(
-        f"{k} {v}" for k, v in {**versions, **trainer.get("library", {})}.items() if k != "sslmemo"
-    )
-    return " ".join([*text, f"Computed with sslmemo {__version__} ({used})."])
+    text, interval = [], result.reliability_interval
+    if np.isfinite(interval.value):
+        errors = "come from the spread over blocks"
+        if result.scores.prior_mean is not None:
+            errors = "are posterior standard deviations"
+        text.append(
+            f"Standard errors {errors}. The reliability (Pearson correlation with an independent rerun) "
+            f"is {interval.value:.3f}{_ends(interval)}."
+        )
+    if versions:
+        used = ", ".join(f"{k} {v}" for k, v in versions.items() if k != "sslmemo")
+        text.append(f"Computed with sslmemo {__version__} ({used}).")
+    return text
 
 
 def _ends(interval):

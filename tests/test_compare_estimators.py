@@ -10,7 +10,7 @@ from scipy import stats
 
 from sslmemo import CostAgreementDisplay, MemorizationEstimator, MemorizationProxy
 from sslmemo.designs import Subsample
-from sslmemo.estimates import Difference, spearman_reliability
+from sslmemo.estimates import Difference
 from sslmemo.experiments import (
     Proxy,
     compare_estimators,
@@ -18,7 +18,7 @@ from sslmemo.experiments import (
     load_pool,
     save_pool,
 )
-from sslmemo.experiments.ceiling import METRICS, Reference, rank_reliability
+from sslmemo.experiments.ceiling import METRICS, Reference
 from sslmemo.experiments.comparison import _crossing
 from sslmemo.persistence import pack, unpack
 from sslmemo.pool import Run
@@ -129,14 +129,6 @@ def test_costs_by_hand(truth):
     assert table["fraction"].tolist() == [0.5, 0.5, 0.25]
     assert table["seconds"].tolist() == [6.0, 12.0, 3.0]
     assert table["n_replicates"].tolist() == [4, 2, 4]
-
-
-@pytest.mark.parametrize("n_blocks", [2, 5, 12])
-def test_the_fast_rank_reliability_is_the_slow_one(truth, n_blocks):
-    blocks = truth + np.random.default_rng(n_blocks).standard_normal((n_blocks, N))
-    assert rank_reliability(blocks) == pytest.approx(spearman_reliability(blocks), rel=1e-12)
-    blocks[1, ::3] = np.nan
-    assert rank_reliability(blocks) == spearman_reliability(blocks)
 
 
 @pytest.mark.parametrize("skewed", [False, True])

@@ -1,4 +1,5 @@
 import itertools
+import sys
 
 import numpy as np
 import pytest
@@ -8,6 +9,8 @@ from scipy import stats
 
 from sslmemo.designs import Plan, Subsample
 from sslmemo.estimates import Difference, blocks_for, reliability, spearman_reliability
+from sslmemo.estimates.reliability import _halves
+from sslmemo.randomness import generator
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -107,6 +110,31 @@ def test_spearman_against_all_splits():
     many = pool(rng, planted_truth(rng, 50), 16)
     assert spearman_reliability(many, seed=1) == spearman_reliability(many, seed=1)
     assert spearman_reliability(many, seed=1) == pytest.approx(spearman_reliability(many), abs=0.02)
+
+
+@pytest.mark.parametrize("n_blocks", [2, 5, 12])
+def test_many_splits_at_once_are_one_after_another(n_blocks, monkeypatch):
+    rng = np.random.default_rng(n_blocks)
+    blocks = pool(rng, planted_truth(rng, 400), n_blocks)
+
+    def literal():
+        halves = _halves(n_blocks, generator(0, "halves"))
+        r = np.mean([
+            stats.spearmanr(
+                np.nanmean(blocks[h], 0), np.nanmean(blocks[~h], 0), nan_policy="omit"
+            )[0]
+            for h in halves
+        ])  # fmt: skip
+        return 2 * r / (1 + r)
+
+    assert spearman_reliability(blocks) == pytest.approx(literal(), rel=1e-12)
+    monkeypatch.setattr(
+        sys.modules["sslmemo.estimates.reliability"], "HELD", 1000
+    )  # two splits at a time
+    assert spearman_reliability(blocks) == pytest.approx(literal(), rel=1e-12)
+    if n_blocks > 2:  # every half still says something of every row
+        blocks[1, ::3] = np.nan
+        assert spearman_reliability(blocks) == pytest.approx(literal(), rel=1e-12)
 
 
 @pytest.mark.parametrize("n_blocks", [4, 8, 16])

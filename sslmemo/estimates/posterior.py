@@ -90,8 +90,9 @@ class Posterior:
         theta = self.prior.theta
         mean = weights @ theta
         self.mean[usable] = self._offset + self._scale * mean
-        spread = np.maximum(weights @ theta**2 - mean**2, np.finfo(float).tiny)
+        spread = np.maximum(weights @ theta**2 - mean**2, 0)
         if left is not None:
+            spread = np.maximum(spread, np.finfo(float).tiny)
             wider = np.sqrt(1 + left[usable] / spread)
             self._offset, self._scale = (
                 self._offset + self._scale * mean * (1 - wider),

@@ -17,10 +17,10 @@ from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import PredefinedSplit
 
 from .._compat import named
-from .blocks import block_means, mean_or_nan
+from .blocks import block_means
 from .difference import Difference
 from .posterior import Posterior
-from .reliability import Interval, block_covariance
+from .reliability import Interval, block_covariance, reliability
 from .unimodal import departure_variance, fit_unimodal_prior
 from .variance import MIN_ROWS, variance_trend
 
@@ -177,15 +177,17 @@ class Shrinkage(BaseEstimator):
         rows = np.isfinite(own.score)
         blocks = np.isfinite(own.blocks[:, rows]).all(1)  # failed ones are left out
         few = blocks.sum() < 2 or rows.sum() < MIN_ROWS
-        if few or plan.roles is not None or not _paired(values["alignment"], plan, rows):
+        level = block_means(values["alignment"], plan)
+        if few or plan.roles is not None or not _paired(level, rows):
             return None
         differences = own.blocks[blocks][:, rows]
         if _too_good(differences):
             return None
-        parts = [self._sides(values[name], plan, blocks, rows) for name in names]
-        inside, outside = self._sides(values["alignment"], plan, blocks, rows)
-        sides = [(inside + outside) / 2, *(side for part in parts for side in part)]
-        sides = np.stack(sides)  # (n_features, n_blocks, n)
+        sides = [(level.inside + level.outside) / 2]
+        for name in names:
+            means = block_means(values[name], plan)
+            sides += [means.inside, means.outside]
+        sides = np.stack(sides)[:, blocks][:, :, rows]  # (n_features, n_blocks, n)
 
         y = differences - differences.mean(1, keepdims=True)
         n_blocks = len(differences)
@@ -199,17 +201,12 @@ class Shrinkage(BaseEstimator):
         mean = np.full(plan.n_samples, np.nan)
         mean[rows] = differences.mean() + ridge.predict(_standardised(whole))
 
-        predicted = np.stack([_like(f, whole) @ ridge.coef_ for f in sides.transpose(1, 2, 0)])
+        one_block = [_standardised(f, whole) for f in sides.transpose(1, 2, 0)]
+        predicted = np.stack(one_block) @ ridge.coef_
         predicted -= predicted.mean(0)
         own_noise = differences - differences.mean(0)
         shared = (predicted * own_noise).sum() / max((own_noise**2).sum(), np.finfo(float).tiny)
         return mean, float(np.clip(shared, 0.0, 0.9))
-
-    @staticmethod
-    def _sides(matrix, plan, blocks, rows):
-        """Means over a block's encoders that saw a row, and that did not: each (n_blocks, n)."""
-        means = block_means(np.where(np.isfinite(matrix), matrix, np.nan), plan)
-        return means.inside[blocks][:, rows], means.outside[blocks][:, rows]
 
 
 def held_out_correlation(estimate, values, plan, level=0.95):
@@ -285,28 +282,19 @@ def _combine(own, mean, shared):
                      fit_unimodal_prior, shared * unit)  # fmt: skip
 
 
-def _paired(alignment, plan, rows):
+def _paired(means, rows):
     """Whether every block holds both sides of every scored row."""
-    means = block_means(alignment, plan)
     kept = ((means.n_inside + means.n_outside) > 0).any(1)
     return bool(((means.n_inside > 0) & (means.n_outside > 0))[kept][:, rows].all())
 
 
 def _too_good(differences):
     """Whether the difference is so reliable that nothing is to be gained."""
-    noise = differences.var(0, ddof=1).mean() / len(differences)
-    spread = mean_or_nan(differences).var(ddof=1)
-    return not spread > 0 or 1 - noise / spread > ENOUGH
+    return not np.ptp(differences.mean(0)) > 0 or reliability(differences).value > ENOUGH
 
 
-def _standardised(features):
-    """Columns of mean 0 and standard deviation 1; constant ones 0: (n, p)."""
-    features = features - features.mean(0)
-    scale = features.std(0)
-    return features / np.where(scale > 0, scale, 1.0)
-
-
-def _like(features, whole):
-    """The same with the means and standard deviations of other features: (n, p)."""
-    scale = whole.std(0)
-    return (features - whole.mean(0)) / np.where(scale > 0, scale, 1.0)
+def _standardised(features, like=None):
+    """Columns less the mean and over the standard deviation of their own, or of others: (n, p)."""
+    like = features if like is None else like
+    scale = like.std(0)
+    return (features - like.mean(0)) / np.where(scale > 0, scale, 1.0)

@@ -217,7 +217,7 @@ def overlap(results, k=None, seed=0):
     k = _top_size(k, fits[0])
     known = np.logical_and.reduce([np.isfinite(f.posterior.mean) for f in fits])
     k = min(k, int(known.sum()))
-    tops = [_top(f.score[known], k) for f in fits]
+    tops = [top_mask(f.score[known], k) for f in fits]
     observed, ceiling = np.eye(m), np.eye(m)
     for i in range(m):
         for j in range(i):
@@ -276,8 +276,8 @@ def _top_size(k, result):
     return int(k)
 
 
-def _top(score, k):
-    """Mask of the k highest."""
+def top_mask(score, k):
+    """Mask of the k highest; of ties the first rows."""
     mask = np.zeros(len(score), bool)
     mask[np.argsort(-score, kind="stable")[:k]] = True
     return mask
@@ -295,5 +295,5 @@ def _ceiling(a, b, known, k, rng):
         truth = mean + spread * rng.standard_normal(len(mean))
         first = truth + noise_a * rng.standard_normal(len(mean))
         second = truth * true_b / true_a + noise_b * rng.standard_normal(len(mean))
-        shared.append((_top(first, k) & _top(second, k)).sum() / k)
+        shared.append((top_mask(first, k) & top_mask(second, k)).sum() / k)
     return float(np.mean(shared))

@@ -9,15 +9,14 @@ from scipy import stats
 
 from ..estimates import reliability, spearman_reliability
 from ..estimates.blocks import mean_or_nan
-from ..estimates.reliability import _halves as split_halves
 from ..randomness import generator
+from .agreement import RESOLVED, top_mask
 
-__all__ = ["METRICS", "Reference", "combined_interval", "half_samples", "rank_reliability"]
+__all__ = ["METRICS", "Reference", "combined_interval", "half_samples"]
 
 METRICS = ("spearman", "pearson", "top_recall")
 PAIRS = 20  # of halves of the truth, whose differences tell the part of its noise
 DRAWS = 400  # of true scores, for the ceiling of the recall
-LEAST = 0.5  # reliability of a truth that is worth comparing with
 
 
 class Reference:
@@ -34,9 +33,9 @@ class Reference:
                 f"truth has {len(blocks)} usable blocks and a reliability of {truth.reliability:.2f}: "
                 "without signal there is nothing to agree with. Train more encoders."
             )
-        if truth.reliability < LEAST:
+        if truth.reliability < RESOLVED:
             warnings.warn(
-                f"the truth has a reliability of {truth.reliability:.2f}, below {LEAST}: shares of its "
+                f"the truth has a reliability of {truth.reliability:.2f}, below {RESOLVED}: shares of its "
                 "ceiling are mostly noise. Train more encoders.",
                 stacklevel=3,
             )
@@ -50,7 +49,7 @@ class Reference:
         self._tops = np.stack([top_mask(s, self.k) for s in self.scores])
         recall = _recall_ceiling(truth, self.known, self.k)
         self.ceilings = {
-            "spearman": np.array([_root(rank_reliability(p)) for p in parts]),
+            "spearman": np.array([_root(spearman_reliability(p)) for p in parts]),
             "pearson": np.array([_root(float(reliability(p))) for p in parts]),
             "top_recall": np.full(len(parts), recall),
         }
@@ -86,29 +85,6 @@ def half_samples(n_blocks):
     return [(o[: n_blocks // 2], o[n_blocks // 2 :]) for o in orders]
 
 
-def rank_reliability(blocks):
-    """Compute `sslmemo.estimates.spearman_reliability` for all splits at once, some five times as fast.
-
-    Parameters
-    ----------
-    blocks : ndarray of shape (n_blocks, n_samples)
-        Where some are NaN, that function itself is called.
-
-    Returns
-    -------
-    float
-    """
-    if len(blocks) < 2 or not np.isfinite(blocks).all():
-        return float(spearman_reliability(blocks))
-    first = np.array(
-        split_halves(len(blocks), generator(0, "halves")), float
-    )  # (n_splits, n_blocks)
-    means = [m @ blocks / m.sum(1, keepdims=True) for m in (first, 1 - first)]
-    a, b = (_standardised(_ranked(m)) for m in means)
-    r = float((a * b).sum(1).mean())
-    return -np.inf if r <= -1 else 2 * r / (1 + r)
-
-
 def combined_interval(value, parts, level):
     """Interval around a value whose variance is a sum of independent parts.
 
@@ -132,13 +108,6 @@ def combined_interval(value, parts, level):
     df = total**2 / below if below > 0 else np.inf
     half = np.sqrt(total) * stats.t.ppf((1 + level) / 2, df)
     return float(value - half), float(value + half)
-
-
-def top_mask(score, k):
-    """Mask of the k highest; of ties the first rows."""
-    mask = np.zeros(len(score), bool)
-    mask[np.argsort(-score, kind="stable")[:k]] = True
-    return mask
 
 
 def _recall_ceiling(truth, known, k):

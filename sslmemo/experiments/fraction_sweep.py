@@ -12,7 +12,7 @@ from sklearn.base import clone
 
 from .._compat import check_choice, check_in_range, shown
 from ..designs import LeaveOneOut, Subsample, get_design
-from ..estimates import reliability
+from ..estimates import reliability, spearman_reliability
 from ..estimates.attenuation import true_correlation
 from ..estimates.blocks import check_level, mean_or_nan
 from ..estimates.reliability import block_covariance
@@ -20,7 +20,7 @@ from ..estimator import MemorizationEstimator
 from ..randomness import derive_seed, entropy_of
 from ..table import ScoreTable
 from .agreement import RESOLVED
-from .ceiling import combined_interval, rank_reliability
+from .ceiling import combined_interval
 from .contrasts import student
 from .inputs import as_list, interruptible
 
@@ -88,10 +88,13 @@ class FractionSweep:
         for name, result in self.results.items():
             blocks, plan = self._blocks(name), result.run.plan
             per_block = mean_or_nan(blocks.T)
-            enough = all(_reliability(b) >= RESOLVED for b in (blocks, base))
+            enough = all(float(reliability(b)) >= RESOLVED for b in (blocks, base))
             rows.append(
                 (name, result.train_size, plan.n_encoders)
-                + (result.run.config.get("trainer", {}).get("steps", np.nan), _reliability(blocks))
+                + (
+                    result.run.config.get("trainer", {}).get("steps", np.nan),
+                    float(reliability(blocks)),
+                )
                 + student(per_block, level)[:3]
                 + self._against(name, blocks, base, level)
                 + (enough,)
@@ -344,10 +347,6 @@ def _train_size(design, n):
     return plan.sizes[0]
 
 
-def _reliability(blocks):
-    return float(reliability(blocks))
-
-
 def _slope(blocks, base):
     """Regression of true scores on the reference's, with variances for the noise of both fits."""
     within, across = block_covariance(base), block_covariance(blocks, base)
@@ -368,7 +367,7 @@ def _slope(blocks, base):
 def _ranked_parts(blocks):
     """Scores and Spearman reliability of a fit, then of it without each group of blocks."""
     parts = (blocks, *(np.delete(blocks, g, axis=0) for g in _groups(len(blocks))))
-    return [(mean_or_nan(p), rank_reliability(p)) for p in parts]
+    return [(mean_or_nan(p), spearman_reliability(p)) for p in parts]
 
 
 def _ranks(ours, theirs):
