@@ -18,7 +18,7 @@ import numpy as np
 from ._compat import check_choice, shown
 from .sources import Items, as_numbers, as_source
 
-__all__ = ["Data", "Layout", "RowIndex", "as_data"]
+__all__ = ["Data", "Layout", "RowIndex", "as_data", "read_rows"]
 
 CHUNK = 1024  # rows read at a time where all are needed
 LARGEST = 1e15  # of a network input: sums of its squares stay finite in float32
@@ -130,6 +130,39 @@ class Data:
         for digest in self.digests():
             whole.update(digest)
         return whole.hexdigest()
+
+
+def read_rows(estimator, X, reset, unit_range):
+    """X as checked rows for an estimator; the layout found in fit is kept for later calls.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        Has `channels` and `image_shape`; gets `layout_` and `n_features_in_`.
+    X : array-like or dataset
+        See `as_data`.
+    reset : bool
+        Whether this is fit.
+    unit_range : bool
+        See `as_data`.
+
+    Returns
+    -------
+    Data
+    """
+    data = as_data(
+        X,
+        estimator=estimator,
+        reset=reset,
+        layout=None if reset else estimator.layout_,
+        channels=estimator.channels,
+        image_shape=estimator.image_shape,
+        unit_range=unit_range,
+    )
+    if reset:
+        estimator.layout_ = data.layout
+        estimator.n_features_in_ = int(np.prod(data.shape))
+    return data
 
 
 def as_data(X, *, estimator=None, reset=True, layout=None, channels="first", image_shape=None,
@@ -360,3 +393,24 @@ class RowIndex:
             close = distance[:, 0] <= self._radius
             found[lost[close]] = self.copy_of[row[close, 0]]
         return found
+
+    def find_all(self, data):
+        """The same for rows that must be known: int (n,).
+
+        Raises
+        ------
+        ValueError
+            Some are not.
+        """
+        found = self.find(data)
+        if (found < 0).any():
+            raise ValueError(
+                f"{int((found < 0).sum())} of {len(found)} rows were not seen in fit. Memorization is a "
+                "property of training rows. If they are training rows, an earlier step's fit_transform "
+                "may differ from its transform, as that of PCA does with its randomized solver."
+            )
+        return found
+
+    def mean_of_copies(self, scores):
+        """Mean over the rows of every content number: (n,) to (n_contents,)."""
+        return np.bincount(self.copy_of, weights=scores) / np.bincount(self.copy_of)

@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._compat import check_choice, check_flag, check_folder
 from .contents import encoder_content, encoder_of
-from .data import as_data
+from .data import read_rows
 from .designs import Explicit
 from .export import RowsToRepresentations, write_program
 from .measurements import Quality
@@ -65,19 +65,7 @@ class ReadsRows(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 
     def _read(self, X, reset=False):
         """X as checked rows; the layout found in fit is kept for later calls."""
-        data = as_data(
-            X,
-            estimator=self,
-            reset=reset,
-            layout=None if reset else self.layout_,
-            channels=self.channels,
-            image_shape=self.image_shape,
-            unit_range=isinstance(self.augmentation, str),
-        )
-        if reset:
-            self.layout_ = data.layout
-            self.n_features_in_ = int(np.prod(data.shape))
-        return data
+        return read_rows(self, X, reset, unit_range=isinstance(self.augmentation, str))
 
     def _represented(self, encoder, X):
         """Representations of X by an `SSLEncoder`, in float64 where X is a float64 array."""

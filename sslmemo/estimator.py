@@ -444,9 +444,7 @@ class MemorizationEstimator(ReadsRows):
         check_is_fitted(self, "result_")
         data = self._read(X)
         found = self._index.find(data)
-        copies = self._index.copy_of
-        total = np.bincount(copies, weights=self.memorization_scores_)
-        mean = total / np.bincount(copies)
+        mean = self._index.mean_of_copies(self.memorization_scores_)
         scores = np.where(found >= 0, mean[found], np.nan)
         new = np.flatnonzero(found < 0)
         if len(new):

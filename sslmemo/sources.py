@@ -243,9 +243,11 @@ def check_labels(y, n, name="y"):
         raise TypeError(
             f"{name} mixes labels that can't be sorted ({error}): make them all strings."
         ) from error
-    if labels.dtype.kind in "fc" and np.isnan(labels).any():
+    lost = ~np.isfinite(labels) if labels.dtype.kind in "fc" else np.zeros(n, bool)
+    if lost.any():
+        what = "NaN" if np.isnan(labels[lost]).any() else "infinite labels"
         raise ValueError(
-            f"{name} holds NaN for {int(np.isnan(labels).sum())} of {n} rows, first row "
-            f"{int(np.flatnonzero(np.isnan(labels))[0])}: give each row a label, such as one for unknown."
+            f"{name} holds {what} for {int(lost.sum())} of {n} rows, first row "
+            f"{int(np.flatnonzero(lost)[0])}: give each row a label, such as one for unknown."
         )
     return labels

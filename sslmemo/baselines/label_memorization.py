@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._compat import check_choice, check_flag, check_folder, check_in_range, named, shown
 from ..assembly import draw_plan
-from ..data import RowIndex, as_data
+from ..data import RowIndex, read_rows
 from ..estimates import Difference, get_estimate
 from ..measurements import Correctness
 from ..pool import run
@@ -254,13 +254,7 @@ class LabelMemorizationEstimator(BaseEstimator):
         """
         check_is_fitted(self, "result_")
         data = self._read(X)
-        found, known = self._index.find(data), self._index.copy_of
-        if (found < 0).any():
-            raise ValueError(
-                f"{int((found < 0).sum())} of {len(data)} rows were not seen in fit. Memorization is a "
-                "property of training rows. If they are training rows, an earlier step's fit_transform "
-                "may differ from its transform, as that of PCA does with its randomized solver."
-            )
+        found, known = self._index.find_all(data), self._index.copy_of
         if y is not None:
             labels = check_labels(y, len(data))
             code = {label: c for c, label in enumerate(self.classes_.tolist())}
@@ -318,15 +312,7 @@ class LabelMemorizationEstimator(BaseEstimator):
         return influence, np.stack([scores.raw_standard_error for scores in found])
 
     def _read(self, X, reset=False):
-        """X as checked rows; the layout found in fit is kept for later calls."""
-        data = as_data(
-            X, estimator=self, reset=reset, layout=None if reset else self.layout_,
-            channels=self.channels, image_shape=self.image_shape, unit_range=False,
-        )  # fmt: skip
-        if reset:
-            self.layout_ = data.layout
-            self.n_features_in_ = int(np.prod(data.shape))
-        return data
+        return read_rows(self, X, reset, unit_range=False)
 
     def _on_test_rows(self, X_test, y_test):
         rows = self._read(X_test)

@@ -233,16 +233,8 @@ class MemorizationProxy(ReadsRows):
             A row was not seen in fit, or has another shape.
         """
         check_is_fitted(self, "proxy_scores_")
-        found = self._index.find(self._read(X))
-        if (found < 0).any():
-            raise ValueError(
-                f"{int((found < 0).sum())} of {len(found)} rows were not seen in fit. Memorization is a "
-                "property of training rows. If they are training rows, an earlier step's fit_transform "
-                "may differ from its transform, as that of PCA does with its randomized solver."
-            )
-        copies = self._index.copy_of
-        total = np.bincount(copies, weights=self.proxy_scores_)
-        return (total / np.bincount(copies))[found]
+        found = self._index.find_all(self._read(X))
+        return self._index.mean_of_copies(self.proxy_scores_)[found]
 
     @usual_torch()
     def transform(self, X):
