@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import math
 import numbers
 import os
@@ -10,7 +11,15 @@ import reprlib
 
 import numpy as np
 
-__all__ = ["check_choice", "check_flag", "check_folder", "check_in_range", "named", "shown"]
+__all__ = [
+    "check_at",
+    "check_choice",
+    "check_flag",
+    "check_folder",
+    "check_in_range",
+    "named",
+    "shown",
+]
 
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 80
@@ -72,3 +81,13 @@ def check_folder(name, value):
     if value == "":
         raise ValueError(f"{name} is an empty path: name a folder, or None.")
     return value
+
+
+def check_at(at):
+    """Check fractions of a training; the same as a tuple."""
+    at = tuple(at) if isinstance(at, (tuple, list)) else (at,)
+    for fraction in at:
+        check_in_range("at", fraction, numbers.Real, 0, 1, open_low=True)
+    if not at or any(b <= a for a, b in itertools.pairwise(at)):
+        raise ValueError(f"at must be ascending fractions of the training, got {at!r}.")
+    return tuple(map(float, at))

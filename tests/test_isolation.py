@@ -5,7 +5,7 @@ import pytest
 
 from sslmemo import MemorizationEstimator
 from sslmemo.data import as_data
-from sslmemo.measurements import Isolation
+from sslmemo.measurements import InputIsolation, Isolation, isolation
 from sslmemo.measurements.isolation import input_isolation
 
 
@@ -60,3 +60,18 @@ def test_an_estimator_takes_it_beside_the_alignment(table):
     with pytest.warns(UserWarning, match="one block"):
         est.fit(table)
     assert np.isfinite(est.result_.run.values["isolation"]).all()
+
+
+def test_rows_are_measured_once_for_all_blocks(table, monkeypatch):
+    asked = []
+
+    def counted(data, n_neighbors):
+        asked.append(len(data))
+        return input_isolation(data, n_neighbors)
+
+    monkeypatch.setattr(isolation, "input_isolation", counted)
+    for rows in (table, table, table[:40], table[:40]):  # a worker reads every block's rows anew
+        data = as_data(rows)
+        found = InputIsolation(n_neighbors=3)([Fixed(), Fixed()], data, None, 0)["input_isolation"]
+        np.testing.assert_allclose(found, np.tile(input_isolation(data, 3), (2, 1)), rtol=1e-6)
+    assert asked == [60, 40]

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from sslmemo._compat import check_at
 from sslmemo.augmentations.views import Views
 from sslmemo.data import as_data
 from sslmemo.distances import sqeuclidean
@@ -15,7 +16,7 @@ from sslmemo.measurements import (
     SelfInfluence,
     Unlearning,
 )
-from sslmemo.measurements.gradients import check_at, squared_alignment
+from sslmemo.measurements.gradients import squared_alignment
 from sslmemo.measurements.unlearning import groups_of, own_minus_others
 from sslmemo.randomness import derive_seed
 from sslmemo.training.model import TorchModel

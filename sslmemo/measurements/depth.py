@@ -8,9 +8,9 @@ import numbers
 import numpy as np
 from torch import nn
 
-from .._compat import check_in_range
+from .._compat import check_at, check_in_range
 from ..protocols import TrainingError
-from .gradients import check_at, network_of
+from .gradients import network_of
 from .isolation import N_NEIGHBORS, nearest_distances
 
 __all__ = ["DepthIsolation"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import numbers
 
 import numpy as np
@@ -10,20 +9,42 @@ import torch
 from torch import nn
 from torch.func import functional_call, grad, vmap
 
-from .._compat import check_in_range
+from .._compat import check_at, check_in_range
 from ..augmentations.views import Views
 from ..identity import describe
 from ..training.model import evaluating
 
 __all__ = [
-    "GradientShare", "SelfInfluence", "check_at", "network_of", "self_influence", "squared_alignment",
+    "GradientShare", "OfViews", "SelfInfluence", "network_of", "self_influence", "squared_alignment",
 ]  # fmt: skip
 
 HELD = 2**25  # gradient values held at once; fixed, so that numbers never depend on memory
 MOST_ROWS = 32  # whose gradients are held at once
 
 
-class SelfInfluence:
+class OfViews:
+    """Base of the measurements that differentiate the `squared_alignment` of a row's views."""
+
+    def __init__(self, augmentation, n_views=8, layer="encoder", at=(1.0,), device="cpu"):
+        check_in_range("n_views", n_views, numbers.Integral, 2)
+        self.views, self.n_views, self.layer = Views(augmentation), int(n_views), layer
+        self.at, self.device = check_at(at), device
+
+    def config(self):
+        """Everything that determines the numbers beside models, data and seed, as plain JSON."""
+        return {
+            "measurement": self.name,
+            "augmentation": describe(self.views.augmentation),
+            "n_views": self.n_views,
+            "layer": self.layer,
+            "at": list(self.at),
+        }
+
+    def observer(self, k, n):
+        """Nothing is watched during training."""
+
+
+class SelfInfluence(OfViews):
     """Squared norm of the gradient of every row's alignment in the weights.
 
     The alignment is `squared_alignment`, read in eval mode; the gradient is taken in all weights between
@@ -49,24 +70,6 @@ class SelfInfluence:
     """
 
     name = "self_influence"
-
-    def __init__(self, augmentation, n_views=8, layer="encoder", at=(1.0,), device="cpu"):
-        check_in_range("n_views", n_views, numbers.Integral, 2)
-        self.views, self.n_views, self.layer = Views(augmentation), int(n_views), layer
-        self.at, self.device = check_at(at), device
-
-    def config(self):
-        """Everything that determines the numbers beside models, data and seed, as plain JSON."""
-        return {
-            "measurement": self.name,
-            "augmentation": describe(self.views.augmentation),
-            "n_views": self.n_views,
-            "layer": self.layer,
-            "at": list(self.at),
-        }
-
-    def observer(self, k, n):
-        """Nothing is watched during training."""
 
     def __call__(self, models, data, member, seed, observed=None):
         """Measure the models, see `sslmemo.protocols.Measurement`."""
@@ -166,16 +169,6 @@ def network_of(model, layer):
     if layer == "encoder":
         return module.encoder
     return nn.Sequential(module.encoder, module.projector)
-
-
-def check_at(at):
-    """Check fractions of a training; the same as a tuple."""
-    at = tuple(at) if isinstance(at, (tuple, list)) else (at,)
-    for fraction in at:
-        check_in_range("at", fraction, numbers.Real, 0, 1, open_low=True)
-    if not at or any(b <= a for a, b in itertools.pairwise(at)):
-        raise ValueError(f"at must be ascending fractions of the training, got {at!r}.")
-    return tuple(map(float, at))
 
 
 def _sum_of_gradients(network, views):

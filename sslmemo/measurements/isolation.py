@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import logsumexp
 from sklearn.neighbors import NearestNeighbors
 
-from .._compat import check_in_range
+from .._compat import check_at, check_in_range
 from ..protocols import TrainingError
 from .downstream import represent
 
@@ -45,7 +45,7 @@ class Isolation:
 
     def __init__(self, n_neighbors=N_NEIGHBORS, layer="encoder", at=(1.0,)):
         check_in_range("n_neighbors", n_neighbors, numbers.Integral, 1)
-        self.n_neighbors, self.layer, self.at = int(n_neighbors), layer, tuple(at)
+        self.n_neighbors, self.layer, self.at = int(n_neighbors), layer, check_at(at)
 
     def config(self):
         """Everything that determines the numbers beside models, data and seed, as plain JSON."""
@@ -108,7 +108,6 @@ class InputIsolation:
     def __init__(self, n_neighbors=N_NEIGHBORS):
         check_in_range("n_neighbors", n_neighbors, numbers.Integral, 1)
         self.n_neighbors = int(n_neighbors)
-        self._last = None, None
 
     def config(self):
         """Everything that determines the numbers beside models, data and seed, as plain JSON."""
@@ -119,12 +118,20 @@ class InputIsolation:
 
     def __call__(self, models, data, member, seed, observed=None):
         """Measure the rows, once for all blocks of a process."""
-        if self._last[0] is not data:
-            self._last = data, input_isolation(data, self.n_neighbors).astype(np.float32)
-        return {"input_isolation": np.tile(self._last[1], (len(models), 1))}
+        return {"input_isolation": np.tile(_known_rows(data, self.n_neighbors), (len(models), 1))}
 
-    def __getstate__(self):
-        return {**self.__dict__, "_last": (None, None)}  # rows are not sent along
+
+_last = [None, None]  # what was asked for and found last: a worker gets a copy of everything else
+
+
+def _known_rows(data, n_neighbors):
+    """Input isolation (n,) of rows, which is not computed again for the rows that it was asked of last."""
+    asked = data.fingerprint(), n_neighbors
+    known, found = _last
+    if known != asked:
+        found = input_isolation(data, n_neighbors).astype(np.float32)
+        _last[:] = asked, found
+    return found
 
 
 def input_isolation(data, n_neighbors=N_NEIGHBORS):

@@ -8,18 +8,16 @@ import numpy as np
 import torch
 
 from .._compat import check_in_range
-from ..augmentations.views import Views
-from ..identity import describe
 from ..randomness import derive_seed
 from ..training.model import evaluating
-from .gradients import check_at, network_of, squared_alignment
+from .gradients import OfViews, network_of, squared_alignment
 
 __all__ = ["InputCurvature", "InputGradient"]
 
 STEP = 1e-3  # of Garg et al.
 
 
-class InputGradient:
+class InputGradient(OfViews):
     """Norm of the gradient of every row's alignment in its views.
 
     The alignment is `squared_alignment`, read in eval mode. A view counts as the input: nothing is
@@ -45,24 +43,6 @@ class InputGradient:
     """
 
     name = "input_gradient"
-
-    def __init__(self, augmentation, n_views=8, layer="encoder", at=(1.0,), device="cpu"):
-        check_in_range("n_views", n_views, numbers.Integral, 2)
-        self.views, self.n_views, self.layer = Views(augmentation), int(n_views), layer
-        self.at, self.device = check_at(at), device
-
-    def config(self):
-        """Everything that determines the numbers beside models, data and seed, as plain JSON."""
-        return {
-            "measurement": self.name,
-            "augmentation": describe(self.views.augmentation),
-            "n_views": self.n_views,
-            "layer": self.layer,
-            "at": list(self.at),
-        }
-
-    def observer(self, k, n):
-        """Nothing is watched during training."""
 
     def __call__(self, models, data, member, seed, observed=None):
         """Measure the models, see `sslmemo.protocols.Measurement`."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from .._compat import check_at
 from .alignment import Alignment
-from .gradients import check_at
 
 __all__ = ["AlignmentTrajectory", "WeightNorm"]
 

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.stats import rankdata
 from sklearn.base import BaseEstimator
 
-from ..measurements.gradients import check_at
+from .._compat import check_at
 
 __all__ = ["CHECKPOINTS", "Kind", "Reading", "stages", "standardised_ranks"]
 

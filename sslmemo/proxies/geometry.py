@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from .. import measurements
-from ..measurements.gradients import check_at
 from .base import CHECKPOINTS, Kind, stages, standardised_ranks
 
 __all__ = ["Alignment", "DepthIsolation", "InputIsolation", "Isolation"]
@@ -33,7 +32,7 @@ class Isolation(Kind):
         self.at = at
 
     def measurements(self, reading):
-        return [measurements.Isolation(self.n_neighbors, reading.layer, check_at(self.at))]
+        return [measurements.Isolation(self.n_neighbors, reading.layer, self.at)]
 
     def scores(self, values):
         return stages(values["isolation"], self.at).mean(1)
