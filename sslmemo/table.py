@@ -32,6 +32,25 @@ class ScoreTable:
     def __init__(self, columns):
         self.columns = {name: np.asarray(values) for name, values in columns.items()}
 
+    @classmethod
+    def from_rows(cls, names, rows):
+        """Make a table of rows.
+
+        Parameters
+        ----------
+        names : sequence of str
+            Of the columns.
+        rows : sequence of sequence
+            Entries of each row, in the order of the names.
+
+        Returns
+        -------
+        ScoreTable
+            Its columns are empty where there are no rows.
+        """
+        columns = zip(*rows, strict=True) if rows else ([] for _ in names)
+        return cls(dict(zip(names, columns, strict=True)))
+
     def __len__(self):
         return len(next(iter(self.columns.values())))
 

@@ -12,6 +12,7 @@ from ..estimator import MemorizationEstimator
 from ..randomness import derive_seed, entropy_of
 from ..table import ScoreTable
 from .agreement import agreement
+from .contrasts import LevelFrame
 from .inputs import as_list
 from .prevalence import prevalence
 
@@ -21,7 +22,7 @@ REFERENCE = "reference"
 
 
 @dataclass(frozen=True, repr=False)
-class Ablation:
+class Ablation(LevelFrame):
     """Fits that differ from a reference by one parameter each.
 
     Attributes
@@ -68,26 +69,6 @@ class Ablation:
                 "effective_rank": [float(np.nanmedian(r)) for r in ranks],
             }
         )
-
-    def to_frame(self, level=0.95):
-        """Give `table` as a pandas DataFrame (extra ``[frame]``).
-
-        Parameters
-        ----------
-        level : float, default=0.95
-            As in `table`.
-
-        Returns
-        -------
-        pandas.DataFrame
-            The columns of `table`, indexed from 0.
-
-        Raises
-        ------
-        ImportError
-            pandas is not installed.
-        """
-        return self.table(level).to_frame()
 
     def __repr__(self):
         lines = []

@@ -112,7 +112,7 @@ class EstimatorComparison(Frames):
                 for i, v in enumerate(found.tolist())
             ]
         names = ("estimator", "design", "encoders", "fraction", "row_epochs", "replicate", *METRICS)
-        return _table(names, rows)
+        return ScoreTable.from_rows(names, rows)
 
     def summary_table(self, metric=None, level=0.95):
         """Cost and mean agreement of every estimator, design and number of encoders.
@@ -159,7 +159,7 @@ class EstimatorComparison(Frames):
         names = ("estimator", "design", "encoders", "fraction", "encoder_epochs", "row_epochs",
                  "seconds", "n_replicates", "metric", "value", "low", "high", "ceiling",
                  "of_ceiling", "of_ceiling_low", "of_ceiling_high")  # fmt: skip
-        return _table(names, rows)
+        return ScoreTable.from_rows(names, rows)
 
     def gains(self, over="difference", metric="spearman", level=0.95):
         """Mean gain of every estimator over another one on the same replicates.
@@ -204,7 +204,7 @@ class EstimatorComparison(Frames):
                 )
         names = ("estimator", "over", "design", "encoders", "n_replicates", "metric", "gain",
                  "low", "high", "wins")  # fmt: skip
-        return _table(names, rows)
+        return ScoreTable.from_rows(names, rows)
 
     def cost_to_reach(self, target=0.95, metric="spearman", level=0.95):
         """Row-epochs at which every estimator reaches a share of the ceiling.
@@ -246,7 +246,7 @@ class EstimatorComparison(Frames):
                     for name in ("of_ceiling", "of_ceiling_high", "of_ceiling_low")
                 )
             )
-        return _table(("estimator", "design", "row_epochs", "low", "high"), rows)
+        return ScoreTable.from_rows(("estimator", "design", "row_epochs", "low", "high"), rows)
 
     def _interval(self, values, level, fixed=False):
         """Mean over replicates of values (r, 1 + n_halves), with its ends."""
@@ -300,8 +300,3 @@ def _crossing(cost, value, target):
         return float(cost[i])
     share = (target - value[i - 1]) / (value[i] - value[i - 1])
     return float(np.exp(np.log(cost[i - 1]) + share * np.log(cost[i] / cost[i - 1])))
-
-
-def _table(names, rows):
-    columns = zip(*rows, strict=True) if rows else ([] for _ in names)
-    return ScoreTable({n: np.array(c) for n, c in zip(names, columns, strict=True)})

@@ -7,7 +7,7 @@ from scipy import stats
 
 from ..estimates.blocks import check_level
 
-__all__ = ["Frames", "holm", "student"]
+__all__ = ["Frames", "LevelFrame", "holm", "student"]
 
 
 class Frames:
@@ -47,6 +47,30 @@ class Frames:
             pandas is not installed.
         """
         return self.summary_table(**options).to_frame()
+
+
+class LevelFrame:
+    """DataFrame of a result whose `table` takes a confidence level."""
+
+    def to_frame(self, level=0.95):
+        """Give `table` as a pandas DataFrame (extra ``[frame]``).
+
+        Parameters
+        ----------
+        level : float, default=0.95
+            As in `table`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            The columns of `table`, indexed from 0.
+
+        Raises
+        ------
+        ImportError
+            pandas is not installed.
+        """
+        return self.table(level).to_frame()
 
 
 def student(values, level):

@@ -111,7 +111,7 @@ class RemovalCurve(Frames):
             )
         names = ("strategy", "fraction", "metric", "mean", "low", "high",
                  "difference", "difference_low", "difference_high", "p_value")  # fmt: skip
-        return ScoreTable(dict(zip(names, zip(*rows, strict=True), strict=True)))
+        return ScoreTable.from_rows(names, rows)
 
     def __repr__(self):
         t = self.summary_table()

@@ -21,7 +21,7 @@ from ..randomness import derive_seed, entropy_of
 from ..table import ScoreTable
 from .agreement import RESOLVED
 from .ceiling import combined_interval
-from .contrasts import student
+from .contrasts import LevelFrame, student
 from .inputs import as_list, interruptible
 
 __all__ = ["FractionSweep", "fraction_sweep"]
@@ -31,7 +31,7 @@ GROUPS = 20  # of blocks, each left out in turn
 
 
 @dataclass(frozen=True, repr=False)
-class FractionSweep:
+class FractionSweep(LevelFrame):
     """Fits of the same rows at several training sizes.
 
     Attributes
@@ -104,30 +104,7 @@ class FractionSweep:
         names += [
             f"{n}{end}" for n in ("slope", "pearson", "spearman") for end in ("", "_low", "_high")
         ]
-        columns = zip(*rows, strict=True)
-        return ScoreTable(
-            {n: np.array(c) for n, c in zip([*names, "resolved"], columns, strict=True)}
-        )
-
-    def to_frame(self, level=0.95):
-        """Give `table` as a pandas DataFrame (extra ``[frame]``).
-
-        Parameters
-        ----------
-        level : float, default=0.95
-            As in `table`.
-
-        Returns
-        -------
-        pandas.DataFrame
-            The columns of `table`, indexed from 0.
-
-        Raises
-        ------
-        ImportError
-            pandas is not installed.
-        """
-        return self.table(level).to_frame()
+        return ScoreTable.from_rows([*names, "resolved"], rows)
 
     def extrapolated_mean(self, level=0.95):
         """Mean score at leave-one-out as the fractions alone foretell it, beside the exact one.

@@ -159,7 +159,7 @@ def long_tail_experiment(
         "variant", "count", "n_subpopulations", "memorization", "memorization_low",
         "memorization_high", "accuracy", "accuracy_error", "tau", "excess_error",
     )  # fmt: skip
-    return ScoreTable(dict(zip(names, zip(*rows, strict=True), strict=True)))
+    return ScoreTable.from_rows(names, rows)
 
 
 def _row(simulator, times, score, accuracy):

@@ -65,7 +65,7 @@ class OutlierClassExperiment(Frames):
                     means = _means(t["class"][some], t[metric][some])
                     rows.append((count, where, metric, *student(means, level), len(means)))
         names = ("count", "where", "metric", "mean", "low", "high", "p_value", "n_classes")
-        return ScoreTable(dict(zip(names, zip(*rows, strict=True), strict=True)))
+        return ScoreTable.from_rows(names, rows)
 
     def points_table(self):
         """Give one row a single point: its memorization, and the gains of its class.
@@ -90,7 +90,7 @@ class OutlierClassExperiment(Frames):
             rows.append((c, p, memorization, accuracy, *gains))
         names = ("class", "point", "memorization", "accuracy_gain", "alignment_gain",
                  "alignment_gain_near", "alignment_gain_far")  # fmt: skip
-        return ScoreTable(dict(zip(names, zip(*rows, strict=True), strict=True)))
+        return ScoreTable.from_rows(names, rows)
 
     def __repr__(self):
         t = self.summary_table()
@@ -259,7 +259,7 @@ def _gains(jobs, values, data, y, test):
                          closer[test[some]].mean() if len(some) else np.nan, closer[points[0]]))  # fmt: skip
     names = ("class", "point", "count", "repeat", "where", "accuracy_gain", "alignment_gain",
              "memorization")  # fmt: skip
-    return ScoreTable(dict(zip(names, zip(*rows, strict=True), strict=True)))
+    return ScoreTable.from_rows(names, rows)
 
 
 def _means(groups, values):

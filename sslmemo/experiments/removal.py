@@ -185,7 +185,7 @@ def removal_curve(est_or_scores, X, y, *, X_test, y_test, fractions=(0.1, 0.3, 0
             for metric, value in _metrics(done.values, i, evaluators, y_test, groups):
                 rows.append((name, f, r, metric, value))
     names = ("strategy", "fraction", "repeat", "metric", "value")
-    table = ScoreTable(dict(zip(names, zip(*rows, strict=True), strict=True)))
+    table = ScoreTable.from_rows(names, rows)
     fitted_on = "X_down" if down is not None else f"{probe_rows} rows of X"
     about = (
         f"{n} rows, {n_repeats} repeats, equal {equal}, evaluator fitted on {fitted_on}, "

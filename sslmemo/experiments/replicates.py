@@ -108,7 +108,7 @@ class RemovalExperiment(Frames):
             )
         names = ("strategy", "fraction", "metric", "mean", "low", "high",
                  "difference", "difference_low", "difference_high", "p_value")  # fmt: skip
-        columns = {n: np.array(c) for n, c in zip(names, zip(*rows, strict=True), strict=True)}
+        columns = ScoreTable.from_rows(names, rows).columns
         primary = (columns["strategy"] == self.primary[0]) & (
             columns["fraction"] == self.primary[1]
         )

@@ -12,7 +12,9 @@ MAX_GROUPS = 20  # more are no longer told apart in one figure
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart
 BLUE, VERMILLION, SKY, GREEN, ORANGE = "#0072B2", "#D55E00", "#56B4E9", "#009E73", "#E69F00"
+PURPLE, YELLOW = "#CC79A7", "#F0E442"
 INK, MUTED, BAND, HAIRLINE = "#222222", "#666666", "#E4E4E4", "#BBBBBB"
+MARKS = "os^vDPX*"  # of lines that colours alone might not tell apart
 
 
 def pyplot():

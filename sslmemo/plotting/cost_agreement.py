@@ -12,8 +12,10 @@ from ._common import (
     GREEN,
     HAIRLINE,
     INK,
+    MARKS,
     MUTED,
     ORANGE,
+    PURPLE,
     SKY,
     VERMILLION,
     bare,
@@ -23,8 +25,8 @@ from ._common import (
 
 __all__ = ["CostAgreementDisplay"]
 
-COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, SKY, "#CC79A7", INK, MUTED)
-MARKS, DASHES = "os^vDPX*", ("-", "--", ":", "-.")
+COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, SKY, PURPLE, INK, MUTED)
+DASHES = ("-", "--", ":", "-.")
 SAID = {
     "spearman": "Spearman correlation",
     "pearson": "Pearson correlation",

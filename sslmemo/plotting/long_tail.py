@@ -7,11 +7,11 @@ import numpy as np
 from .._compat import shown
 from ..experiments.long_tail import long_tail_experiment
 from ..table import ScoreTable
-from ._common import BLUE, GREEN, INK, MUTED, ORANGE, SKY, VERMILLION, bare, pyplot
+from ._common import BLUE, GREEN, INK, MUTED, ORANGE, PURPLE, SKY, VERMILLION, bare, pyplot
 
 __all__ = ["LongTailDisplay"]
 
-COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, SKY, "#CC79A7")  # all of the palette but black, yellow
+COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, SKY, PURPLE)  # all of the palette but black, yellow
 MARKS = "osD^vP"
 NEEDED = (
     "variant", "count", "n_subpopulations", "memorization", "memorization_low",

@@ -11,10 +11,13 @@ from ._common import (
     GREEN,
     HAIRLINE,
     INK,
+    MARKS,
     MUTED,
     ORANGE,
+    PURPLE,
     SKY,
     VERMILLION,
+    YELLOW,
     bare,
     check_kind,
     pyplot,
@@ -23,8 +26,7 @@ from ._common import (
 __all__ = ["RemovalDisplay"]
 
 COLOURS = {"memorized": VERMILLION, "random": MUTED, "least_memorized": BLUE}
-OTHERS = (GREEN, ORANGE, SKY, "#CC79A7", "#F0E442", INK)
-MARKS = "os^vDPX*"
+OTHERS = (GREEN, ORANGE, SKY, PURPLE, YELLOW, INK)
 
 
 class RemovalDisplay:

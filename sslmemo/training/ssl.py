@@ -21,7 +21,7 @@ from ..randomness import derive_seed, draws_undone, generator, seeded
 from .model import TorchModel
 from .precision import autocast
 
-__all__ = ["SSLTrainer", "row_stream"]
+__all__ = ["SSLTrainer", "handover_steps", "one_cycle", "row_stream"]
 
 CHUNK_VALUES = 2**18  # values of views drawn in one augmentation call; fixed, see `Views.of_rows`
 
@@ -186,7 +186,7 @@ class SSLTrainer:
         module = self.build(seed).train()
         optimizer, schedule = self._optimizer(module.parameters())
         changes_after_step = type(self.method).after_step is not Method.after_step
-        handover = self._handover(at)
+        handover = handover_steps(at, self.steps)
         diverged = torch.zeros((), dtype=torch.bool, device=self.device)
         for step, (index, views) in enumerate(self._batches(data, rows, seed)):
             progress = step / self.steps
@@ -221,18 +221,7 @@ class SSLTrainer:
         return torch.isfinite(norm)
 
     def _optimizer(self, parameters):
-        """AdamW and its one-cycle schedule."""
-        optimizer = torch.optim.AdamW(
-            parameters, self.learning_rate, weight_decay=self.weight_decay, fused=True
-        )
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, max_lr=self.learning_rate, total_steps=self.steps + 1
-        )
-        return optimizer, schedule
-
-    def _handover(self, at):
-        """Number of steps done at each fraction of the training."""
-        return [max(1, round(f * self.steps)) for f in at]
+        return one_cycle(self, parameters)
 
     def _divergence(self, seed, step):
         what = "loss" if self.gradient_noise is None else "loss or gradient"
@@ -288,6 +277,22 @@ def _equal_weights(one, other):
     """Whether two modules have equal parameters and buffers."""
     pairs = zip(one.state_dict().values(), other.state_dict().values(), strict=True)
     return all(bool(((a == b) | (a.isnan() & b.isnan())).all()) for a, b in pairs)
+
+
+def one_cycle(trainer, parameters):
+    """AdamW and its one-cycle schedule, by a trainer's learning rate, weight decay and steps."""
+    optimizer = torch.optim.AdamW(
+        parameters, trainer.learning_rate, weight_decay=trainer.weight_decay, fused=True
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, max_lr=trainer.learning_rate, total_steps=trainer.steps + 1
+    )
+    return optimizer, schedule
+
+
+def handover_steps(at, steps):
+    """Number of steps done at each fraction of a training: list of int."""
+    return [max(1, round(f * steps)) for f in at]
 
 
 def row_stream(rows, batch_size, rng):

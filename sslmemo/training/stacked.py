@@ -18,7 +18,7 @@ from torch.func import functional_call, stack_module_state
 from ..randomness import derive_seed, generator, seeded
 from .model import TorchModel
 from .precision import autocast
-from .ssl import SSLTrainer, row_stream
+from .ssl import SSLTrainer, handover_steps, row_stream
 
 __all__ = ["StackedTrainer"]
 
@@ -90,7 +90,7 @@ class StackedTrainer(SSLTrainer):
         together = torch.vmap(forward, in_dims=(0, 0, 0, 0, None), randomness="different")
         if self.compile is not None:
             together = _compiled(together, self.compile)
-        handover = list(zip(at, self._handover(at), strict=True))
+        handover = list(zip(at, handover_steps(at, self.steps), strict=True))
         diverged = torch.zeros(len(seeds), dtype=torch.bool, device=self.device)
         batches = self._stacked_batches(data, member, [int(s) for s in seeds])
         for step, (index, views) in enumerate(batches):

@@ -22,7 +22,7 @@ from ..identity import describe, key_of
 from ..protocols import TrainingError
 from ..randomness import derive_seed, draws_undone, generator, seeded
 from .model import evaluating
-from .ssl import row_stream
+from .ssl import handover_steps, one_cycle, row_stream
 
 __all__ = ["ClassifierTrainer", "NetworkTrainer", "digest_as_given", "labels_key"]
 
@@ -251,14 +251,9 @@ class NetworkTrainer:
     def _stages(self, data, rows, seed, at, observers, which):
         """One network at every fraction of its training."""
         module, target = self.build(seed), torch.from_numpy(self._target).to(self.device)
-        optimizer = torch.optim.AdamW(
-            module.parameters(), self.learning_rate, weight_decay=self.weight_decay, fused=True
-        )
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, self.learning_rate, total_steps=self.steps + 1
-        )
+        optimizer, schedule = one_cycle(self, module.parameters())
         stream = row_stream(rows, self.batch_size, generator(seed, "order"))
-        handover, stages = [max(1, round(f * self.steps)) for f in at], []
+        handover, stages = handover_steps(at, self.steps), []
         diverged = torch.zeros((), dtype=torch.bool, device=self.device)
         with torch.enable_grad(), seeded(derive_seed(seed, "training"), self.device):  # dropout
             module.train()
