@@ -18,10 +18,17 @@ import time
 from pathlib import Path
 
 import numpy as np
+from scipy.stats import spearmanr
+from sklearn.linear_model import RidgeCV
+from sklearn.model_selection import KFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from sslmemo import CostAgreementDisplay, MemorizationEstimator, MemorizationProxy
 from sslmemo.designs import Subsample
 from sslmemo.estimates import Difference, Shrinkage, posterior
+from sslmemo.estimates.blocks import block_means
+from sslmemo.estimates.shrinkage import FEATURES, PENALTIES
 from sslmemo.experiments import Proxy, compare_on_pools, fraction_sweep, load_pool, save_pool
 
 from .alone import read_idx
@@ -102,7 +109,7 @@ def main(problem, folder, path):
     )  # fmt: skip
     print(compared, f"{time.perf_counter() - started:.0f} s", sep="\n")
     found = rows_of(compared.summary_table()) + rows_of(compared.gains())
-    found += rows_of(compared.cost_to_reach()) + coverage(truth, sources)
+    found += rows_of(compared.cost_to_reach()) + coverage(truth, sources) + limit(truth, sources)
     save(f"estimators_{problem}", __doc__.splitlines()[0], found, "full")
     display = CostAgreementDisplay.from_result(compared)
     display.figure_.savefig(IMAGES / f"estimators_{problem}.png", dpi=110)
@@ -154,6 +161,21 @@ def coverage(truth, sources):
             found.append({"interval": name, "encoders": 2 * n_blocks, "all_rows": everywhere,
                           "truly_top_5%": top, "picked_top_5%": picked})  # fmt: skip
     return found
+
+
+def limit(truth, sources):
+    """How far the features of shrinkage can tell the truth: Spearman of ceiling of its own regression
+    fitted to the truth itself, on features of all encoders, for rows left out."""
+    plan, values = sources["halves"].run.plan, sources["halves"].run.values
+    columns = []
+    for name in ("alignment", *FEATURES):
+        means = block_means(values[name], plan)
+        columns += [means.inside.mean(0), means.outside.mean(0)]
+    model = make_pipeline(StandardScaler(), RidgeCV(PENALTIES))
+    folds = KFold(10, shuffle=True, random_state=0)
+    told = cross_val_predict(model, np.stack(columns, 1), truth.unbiased.score, cv=folds)
+    rank = spearmanr(told, truth.unbiased.score)[0] / np.sqrt(truth.spearman_reliability)
+    return [{"features alone, fitted to the truth": "ridge", "spearman_of_ceiling": rank}]
 
 
 if __name__ == "__main__":

@@ -47,6 +47,33 @@ def test_informative_features_bring_scores_nearer_to_the_truth(n_blocks):
     assert gains.mean() - 2 * gains.std(ddof=1) / np.sqrt(len(gains)) > 0.05
 
 
+def test_what_features_say_together_is_learnt_from_few_blocks():
+    """By names of known sign, against the same matrices under names that say nothing."""
+    gains = []
+    for seed in range(12):
+        plan, values, true = pool(2, seed)
+        known, rng = values["isolation"].mean(0), np.random.default_rng(100 + seed)
+        for name, sign in (("density", -1), ("input_isolation", 1)):
+            values[name] = sign * known + 0.5 * rng.standard_normal(plan.member.shape)
+        names = ("isolation", "density", "input_isolation", *(f"noise_{i}" for i in range(8)))
+        values |= {name: np.tile(rng.standard_normal(N), (4, 1)) for name in names[3:]}
+        values["alignment"] += 3 * NOISE * rng.standard_normal(plan.member.shape)
+        unknown = {"alignment": values["alignment"], **{f"x_{k}": values[k] for k in names}}
+        found = Shrinkage(features=names)(values, plan).score
+        plain = Shrinkage(features=tuple(unknown)[1:])(unknown, plan).score
+        gains.append(correlation(found, true) - correlation(plain, true))
+    gains = np.array(gains)
+    assert gains.mean() > 2 * gains.std(ddof=1) / np.sqrt(len(gains))
+
+
+def test_rows_that_lie_together_may_be_the_memorized_ones():
+    """The common slope has no sign of its own."""
+    plan, values, true = pool(8)
+    values["isolation"] = -values["isolation"]
+    found = Shrinkage(features=("isolation",))(values, plan).score
+    assert correlation(found, true) > correlation(Difference()(values, plan).score, true)
+
+
 def test_features_that_tell_nothing_cost_little():
     losses = []
     for seed in range(10):
