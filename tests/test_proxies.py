@@ -38,7 +38,13 @@ from sslmemo.proxies import (
 from sslmemo.proxies.weights import WEIGHTS
 
 TINY = {"epochs": 2, "n_views": 2, "random_state": 0}
-ALL = [kind() for kind in PROXIES.values()] + [
+SMALL = {  # kinds that train on, at a size for tests
+    "metagradient": {"n_steps": 2, "n_passes": 2},
+    "holdout_retraining": {"n_repeats": 1},
+    "perturbation": {"n_copies": 2},
+}
+KINDS = {name: kind(**SMALL.get(name, {})) for name, kind in PROXIES.items()}
+ALL = [*KINDS.values()] + [
     Trajectory("cumulative"),
     Trajectory("late"),
     Forgetting("nearest"),
@@ -208,7 +214,7 @@ def test_the_users_generator_is_untouched(digits):
 
 @pytest.mark.parametrize("method", sorted(set(METHODS) - {"mae"}))
 def test_every_kind_reads_every_method(digits, method):
-    every = Combined(dict.fromkeys(PROXIES, 1.0))
+    every = Combined(dict.fromkeys(PROXIES, 1.0), KINDS)
     est = MemorizationProxy(every, method, "convnet", **TINY).fit(digits[0][:30])
     for name, feature in est.kind_.features(est.run_.values).items():
         assert feature.std() > 0, name
@@ -216,7 +222,7 @@ def test_every_kind_reads_every_method(digits, method):
 
 def test_a_method_of_one_view_has_kinds_but_those_of_its_steps(digits):
     vit = functools.partial(vit_tiny, (1, 8, 8), width=16, depth=2, heads=2)
-    every = Combined(dict.fromkeys(set(PROXIES) - {"trajectory", "forgetting"}, 1.0))
+    every = Combined(dict.fromkeys(set(PROXIES) - {"trajectory", "forgetting"}, 1.0), KINDS)
     est = MemorizationProxy(every, "mae", vit, **TINY).fit(digits[0][:30])
     assert np.isfinite(est.proxy_scores_).all()
     for kind in ("trajectory", "forgetting"):

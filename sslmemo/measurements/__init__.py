@@ -7,9 +7,11 @@ from .downstream import Downstream
 from .finetuning import FineTuning
 from .gradients import GradientShare, SelfInfluence
 from .isolation import InputIsolation, Isolation
+from .metagradient import Metagradient
 from .presentations import Presentations
 from .quality import Quality
 from .reconstruction import Reconstruction
+from .retraining import HoldoutRetraining, Perturbation
 from .segmentation import SegmentationProbe
 from .sensitivity import InputCurvature, InputGradient
 from .trajectory import AlignmentTrajectory, WeightNorm
@@ -23,10 +25,13 @@ __all__ = [
     "Downstream",
     "FineTuning",
     "GradientShare",
+    "HoldoutRetraining",
     "InputCurvature",
     "InputGradient",
     "InputIsolation",
     "Isolation",
+    "Metagradient",
+    "Perturbation",
     "Presentations",
     "Quality",
     "Reconstruction",

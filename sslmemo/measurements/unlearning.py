@@ -18,7 +18,65 @@ from .gradients import network_of, squared_alignment
 __all__ = ["Unlearning"]
 
 
-class Unlearning:
+class Copies:
+    """Base of the measurements that change copies of a model and read all rows' alignments under each."""
+
+    at = (1.0,)
+
+    def __init__(self, augmentation, n_views, layer, device):
+        check_in_range("n_views", n_views, numbers.Integral, 2)
+        self.views, self.n_views = Views(augmentation), int(n_views)
+        self.layer, self.device = layer, device
+
+    def observer(self, k, n):
+        """Nothing is watched during training."""
+
+    def _alignment(self, model, data, seed):
+        """Squared alignment of every row, on the same views for the model and its copies: (n,)."""
+        found = np.empty(len(data))
+        for index, views in self.views.of_rows(data, self.n_views, seed, self.device):
+            z = model.embed(views.flatten(0, 1), self.layer).unflatten(0, views.shape[:2])
+            found[index] = squared_alignment(z).cpu().numpy()
+        return found
+
+
+class Dealings(Copies):
+    """Base of those that deal the rows into groups, and change a copy of the model by each group.
+
+    A row's score is its rise under the copy of its own group minus its mean rise under the others,
+    averaged over dealings. What a group does to a copy is `_pushed`.
+    """
+
+    def __init__(self, augmentation, n_groups, n_repeats, n_views, layer, device):
+        super().__init__(augmentation, n_views, layer, device)
+        check_in_range("n_groups", n_groups, numbers.Integral, 2)
+        check_in_range("n_repeats", n_repeats, numbers.Integral, 1)
+        self.n_groups, self.n_repeats = int(n_groups), int(n_repeats)
+
+    def __call__(self, models, data, member, seed, observed=None):
+        """Measure the models, see `sslmemo.protocols.Measurement`."""
+        found = np.zeros((len(models), len(data)))
+        for repeat in range(self.n_repeats):
+            group = groups_of(len(data), self.n_groups, generator(seed, "groups", repeat))
+            for j, model in enumerate(models):
+                found[j] += own_minus_others(self._rises(model, data, group, seed, repeat), group)
+        return {self.name: found / self.n_repeats}
+
+    def _rises(self, model, data, group, seed, repeat=0):
+        """Rise of every row's alignment under the copy of every group: (n_groups, n)."""
+        before = self._alignment(model, data, seed)
+        rises = np.empty((group.max() + 1, len(data)))
+        for g in range(len(rises)):
+            pushed = self._pushed(model, data, np.flatnonzero(group == g), seed, repeat)
+            rises[g] = self._alignment(pushed, data, seed) - before
+        return rises
+
+    def _pushed(self, model, data, rows, seed, repeat=0):
+        """A copy of the model, changed by the rows of one group in one dealing."""
+        raise NotImplementedError
+
+
+class Unlearning(Dealings):
     """Rise of a row's alignment under ascent on its own group, beyond that under ascent on other groups.
 
     Rows are dealt at random into `n_groups` groups. For each group a copy of the encoder takes a few steps of
@@ -48,24 +106,18 @@ class Unlearning:
 
     Notes
     -----
-    The array is ``"unlearning"`` (k, n), in squared distances. The other direction, training on without a
-    row, is as dear as leave-one-out and not offered.
+    The array is ``"unlearning"`` (k, n), in squared distances. The other direction, training on without
+    some rows, is `HoldoutRetraining`.
     """
 
     name = "unlearning"
-    at = (1.0,)
 
     def __init__(self, augmentation, n_groups=10, n_steps=1, length=5e-4, n_repeats=2, n_views=8,
                  layer="encoder", device="cpu"):  # fmt: skip
-        check_in_range("n_groups", n_groups, numbers.Integral, 2)
+        super().__init__(augmentation, n_groups, n_repeats, n_views, layer, device)
         check_in_range("n_steps", n_steps, numbers.Integral, 1)
         check_in_range("length", length, numbers.Real, 0, open_low=True, finite=True)
-        check_in_range("n_repeats", n_repeats, numbers.Integral, 1)
-        check_in_range("n_views", n_views, numbers.Integral, 2)
-        self.views = Views(augmentation)
-        self.n_groups, self.n_steps, self.length = int(n_groups), int(n_steps), float(length)
-        self.n_repeats, self.n_views = int(n_repeats), int(n_views)
-        self.layer, self.device = layer, device
+        self.n_steps, self.length = int(n_steps), float(length)
 
     def config(self):
         """Everything that determines the numbers beside models, data and seed, as plain JSON."""
@@ -80,36 +132,8 @@ class Unlearning:
             "layer": self.layer,
         }
 
-    def observer(self, k, n):
-        """Nothing is watched during training."""
-
-    def __call__(self, models, data, member, seed, observed=None):
-        """Measure the models, see `sslmemo.protocols.Measurement`."""
-        found = np.zeros((len(models), len(data)))
-        for repeat in range(self.n_repeats):
-            group = groups_of(len(data), self.n_groups, generator(seed, "groups", repeat))
-            for j, model in enumerate(models):
-                found[j] += own_minus_others(self._rises(model, data, group, seed), group)
-        return {"unlearning": found / self.n_repeats}
-
-    def _rises(self, model, data, group, seed):
-        """Rise of every row's alignment after the ascent of every group: (n_groups, n)."""
-        before = self._alignment(model, data, seed)
-        rises = np.empty((group.max() + 1, len(data)))
-        for g in range(len(rises)):
-            pushed = self._pushed(model, data, np.flatnonzero(group == g), seed)
-            rises[g] = self._alignment(pushed, data, seed) - before
-        return rises
-
-    def _alignment(self, model, data, seed):
-        found = np.empty(len(data))
-        for index, views in self.views.of_rows(data, self.n_views, seed, self.device):
-            z = model.embed(views.flatten(0, 1), self.layer).unflatten(0, views.shape[:2])
-            found[index] = squared_alignment(z).cpu().numpy()
-        return found
-
-    def _pushed(self, model, data, rows, seed):
-        """A copy of the model after ascent on the alignment of some rows."""
+    def _pushed(self, model, data, rows, seed, repeat=0):
+        """A copy of the model after ascent on the alignment of some rows, on the same views every time."""
         module = copy.deepcopy(model.module)
         pushed = TorchModel(module, model.device)
         network = network_of(pushed, self.layer)

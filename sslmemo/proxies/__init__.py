@@ -10,12 +10,14 @@ from .derivatives import (
     GradientCoherence,
     InputCurvature,
     LossSensitivity,
+    Metagradient,
     SelfInfluence,
     Unlearning,
 )
 from .estimator import MemorizationProxy
 from .geometry import Alignment, DepthIsolation, InputIsolation, Isolation
 from .registry import PROXIES, get_kind
+from .retraining import HoldoutRetraining, Perturbation
 from .training import Accumulated, Forgetting, Trajectory
 
 __all__ = [
@@ -26,12 +28,15 @@ __all__ = [
     "DepthIsolation",
     "Forgetting",
     "GradientCoherence",
+    "HoldoutRetraining",
     "InputCurvature",
     "InputIsolation",
     "Isolation",
     "Kind",
     "LossSensitivity",
     "MemorizationProxy",
+    "Metagradient",
+    "Perturbation",
     "SelfInfluence",
     "Trajectory",
     "Unlearning",

@@ -33,6 +33,8 @@ class Reading:
         Where views are drawn.
     train_views : int
         Views of a row in every step of the training.
+    trainer : SSLTrainer
+        Of the training.
     """
 
     augmentation: object
@@ -41,6 +43,7 @@ class Reading:
     layer: str
     device: str
     train_views: int
+    trainer: object
 
     @property
     def own(self):

@@ -9,10 +9,12 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import check_choice, check_flag, check_folder, check_in_range
+from ..contents import encoder_content, encoder_of
 from ..data import RowIndex
 from ..designs import Explicit
 from ..encoder import ReadsRows, SSLEncoder
 from ..measurements import Quality
+from ..persistence import check_target, estimator_content, estimator_of, read, write
 from ..pool import run
 from ..protocols import TrainingError
 from ..randomness import entropy_of, usual_torch
@@ -34,8 +36,9 @@ class MemorizationProxy(ReadsRows):
     kind : str or Kind, default="depth_isolation"
         ``"depth_isolation"``, ``"isolation"``, ``"input_isolation"``, ``"alignment"``,
         ``"trajectory"``, ``"forgetting"``, ``"loss_sensitivity"``, ``"input_curvature"``,
-        ``"gradient_coherence"``, ``"self_influence"``, ``"unlearning"`` or ``"accumulated"``, or an
-        object from `sslmemo.proxies`, such as ``Isolation(n_neighbors=10)``.
+        ``"gradient_coherence"``, ``"self_influence"``, ``"metagradient"``, ``"unlearning"``,
+        ``"holdout_retraining"``, ``"perturbation"`` or ``"accumulated"``, or an object from
+        `sslmemo.proxies`, such as ``Isolation(n_neighbors=10)``.
     method : str or Method, default="simclr"
         See `MemorizationEstimator`.
     encoder : str or callable, default="auto"
@@ -173,7 +176,7 @@ class MemorizationProxy(ReadsRows):
         trainer = self._trainer(data, plan.sizes)
         reading = Reading(
             trainer.views.augmentation, self.distance, self.n_views, self.layer, trainer.device,
-            trainer.method.n_views,
+            trainer.method.n_views, trainer,
         )  # fmt: skip
         measurements = kind.measurements(reading)
         for m in measurements:
@@ -257,6 +260,63 @@ class MemorizationProxy(ReadsRows):
         """
         check_is_fitted(self, "proxy_scores_")
         return self._represented(self.encoder_, X)
+
+    def save(self, path):
+        """Write the fitted estimator to one checksummed file, without pickle.
+
+        Parameters
+        ----------
+        path : str or path
+            File to write, in a folder that exists; a file that is there is replaced.
+
+        Raises
+        ------
+        TypeError, ValueError
+            `path` is no path or a folder, or `method` or `encoder` was changed since fit.
+        FileNotFoundError
+            The folder of `path` does not exist.
+
+        Notes
+        -----
+        Training rows are not stored. Kinds that are objects, callables and objects of classes of your
+        own are not either, but must be given to `load`.
+        """
+        check_is_fitted(self, "proxy_scores_")
+        check_target(path)
+        content = estimator_content(self, {"encoder_", "kind_"})
+        write(path, "MemorizationProxy", {**content, "encoder": encoder_content(self.encoder_)})
+
+    @classmethod
+    def load(cls, path, **foreign):
+        """Read what `save` wrote.
+
+        Parameters
+        ----------
+        path : str or path
+            File to read.
+        **foreign : dict
+            Parameters that could not be stored, such as ``kind=Isolation(n_neighbors=10)``: the same
+            ones.
+
+        Returns
+        -------
+        MemorizationProxy
+            Fitted, with the same scores and, on the same machine, bitwise the same representations.
+
+        Raises
+        ------
+        FileNotFoundError
+            There is no such file.
+        TypeError, ValueError
+            `path` is no path, or the file no saved MemorizationProxy, or torn or altered; or a foreign
+            parameter is missing or not the one that was saved.
+        """
+        content = read(path, "MemorizationProxy")
+        self = estimator_of(cls, content, foreign)
+        own = {k: v for k, v in foreign.items() if k in content["encoder"]["foreign"]}
+        self.encoder_ = encoder_of(SSLEncoder, content["encoder"], own)
+        self.kind_ = get_kind(self.kind)
+        return self
 
     def _check_parameters(self):
         """Refuse bad parameters before the data are read; return the kind."""

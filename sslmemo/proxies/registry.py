@@ -9,10 +9,12 @@ from .derivatives import (
     GradientCoherence,
     InputCurvature,
     LossSensitivity,
+    Metagradient,
     SelfInfluence,
     Unlearning,
 )
 from .geometry import Alignment, DepthIsolation, InputIsolation, Isolation
+from .retraining import HoldoutRetraining, Perturbation
 from .training import Accumulated, Forgetting, Trajectory
 from .weights import WEIGHTS
 
@@ -30,6 +32,9 @@ PROXIES = {
     "gradient_coherence": GradientCoherence,
     "self_influence": SelfInfluence,
     "unlearning": Unlearning,
+    "metagradient": Metagradient,
+    "holdout_retraining": HoldoutRetraining,
+    "perturbation": Perturbation,
     "accumulated": Accumulated,
 }
 if WEIGHTS:
