@@ -44,7 +44,7 @@ REGISTRIES = {
     "stop_when": STOPPING,
     "gradient_noise": {"gradient_noise": GradientNoise},
 }
-KINDS = ("MemorizationEstimator", "MemorizationResult", "SSLEncoder")
+KINDS = ("MemorizationEstimator", "MemorizationProxy", "MemorizationResult", "SSLEncoder")
 
 
 class Unstorable(ValueError):
@@ -65,6 +65,8 @@ def write(path, kind, content):
 
     Raises
     ------
+    TypeError
+        `path` is neither a str nor a path.
     ValueError
         `path` is a folder, or a value can't be stored.
     FileNotFoundError
@@ -122,7 +124,7 @@ def read(path, kind):
 
 
 def check_target(path):
-    """Refuse to write to a folder, or into one that does not exist."""
+    """Refuse to write to what is no path, to a folder, or into one that does not exist."""
     _refuse_folder(path)
     folder = os.path.dirname(os.path.abspath(path))
     if not os.path.isdir(folder):
@@ -132,6 +134,8 @@ def check_target(path):
 
 
 def _refuse_folder(path):
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"path must be a str or a path, got {path!r}.")
     if os.path.isdir(path):
         raise ValueError(f"path={str(path)!r} is a folder: name a file in it.")
 

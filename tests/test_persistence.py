@@ -12,7 +12,7 @@ from sklearn.exceptions import NotFittedError
 from torch import nn
 
 import sslmemo.estimator
-from sslmemo import MemorizationEstimator, MemorizationResult, SSLEncoder
+from sslmemo import MemorizationEstimator, MemorizationProxy, MemorizationResult, SSLEncoder
 from sslmemo.augmentations import FeatureCorruption
 from sslmemo.data import RowIndex, as_data
 from sslmemo.designs import Explicit, LeaveOneOut, Split, Subsample
@@ -22,6 +22,7 @@ from sslmemo.measurements import Quality
 from sslmemo.methods import METHODS, SimCLR
 from sslmemo.persistence import Unstorable, pack, unpack
 from sslmemo.protocols import TrainingError
+from sslmemo.proxies import Isolation
 from sslmemo.store import write_record
 
 SEEN = 110  # rows of the fixtures that are fitted; the rest is new
@@ -761,3 +762,33 @@ def test_paths_of_exports(fitted, tmp_path):
     with pytest.raises(FileNotFoundError, match="a folder that does not exist"):
         fitted.encoder_.export(tmp_path / "absent" / "f.pt2")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("kind", ["depth_isolation", "trajectory", Isolation(n_neighbors=3)])
+def test_a_loaded_proxy_says_what_it_said(images, tmp_path, kind):
+    X, _, new = images
+    est = MemorizationProxy(kind, n_encoders=2, epochs=2, n_views=2, random_state=0).fit(X)
+    foreign = {} if isinstance(kind, str) else {"kind": Isolation(n_neighbors=3)}
+    loaded = again(est, tmp_path, **foreign)
+    same(est.score_samples(X[::-1]), loaded.score_samples(X[::-1]))
+    same(est.standard_errors_, loaded.standard_errors_)
+    same(est.transform(new), loaded.transform(new))
+    same(est.get_feature_names_out(), loaded.get_feature_names_out())
+    assert repr(est) == repr(loaded)
+    assert repr(est.kind_) == repr(loaded.kind_)
+    assert vars(est).keys() == vars(loaded).keys()
+    with pytest.raises(ValueError, match="MemorizationProxy.load reads"):
+        MemorizationEstimator.load(tmp_path / "saved")
+    with pytest.raises(NotFittedError):
+        MemorizationProxy().save(tmp_path / "unfitted")
+    if foreign:
+        with pytest.raises(ValueError, match="kind= could not be stored"):
+            MemorizationProxy.load(tmp_path / "saved")
+
+
+def test_a_path_that_is_none_is_refused(tiny, images, tmp_path):
+    est = tiny().fit(images[0])
+    with pytest.raises(TypeError, match="path must be a str or a path, got 5"):
+        est.save(5)
+    with pytest.raises(TypeError, match="path must be a str or a path, got None"):
+        MemorizationEstimator.load(None)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import numbers
+
 import numpy as np
 from scipy import stats
 
+from .._compat import check_in_range
 from .blocks import mean_or_nan
 from .nulls import flipped_scores
 
@@ -108,5 +111,6 @@ def sign_flip_q(blocks, min_score=None, n_flips=200, seed=0):
 
 def _threshold(score, min_score):
     if min_score is not None:
+        check_in_range("min_score", min_score, numbers.Real, finite=True)
         return float(min_score)
     return np.median(score[np.isfinite(score)]) if np.isfinite(score).any() else np.nan

@@ -53,13 +53,13 @@ def check_result(result):
     return result
 
 
-def check_kind(result, *kinds):
-    """Refuse what a display can't draw, with the mend."""
+def check_kind(result, *kinds, name="result"):
+    """Refuse what a display can't draw, with the mend; `name` is the parameter's."""
     if not isinstance(result, kinds):
         names = " or ".join(k.__name__ for k in kinds)
         article = "an" if names[0] in "AEIOU" else "a"
         raise TypeError(
-            f"result must be {article} {names} of sslmemo.experiments, got {shown(result)}."
+            f"{name} must be {article} {names} of sslmemo.experiments, got {shown(result)}."
         )
     return result
 

@@ -58,7 +58,7 @@ class CostAgreementDisplay:
     """
 
     def __init__(self, comparison):
-        self.comparison = check_kind(comparison, EstimatorComparison)
+        self.comparison = check_kind(comparison, EstimatorComparison, name="comparison")
 
     @classmethod
     def from_result(cls, comparison, *, metric="spearman", level=0.95, ax=None):
