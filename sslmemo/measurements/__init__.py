@@ -2,11 +2,13 @@
 
 from .alignment import Alignment
 from .correctness import Correctness
+from .dejavu import DejaVu
 from .depth import DepthIsolation
 from .downstream import Downstream
 from .finetuning import FineTuning
 from .gradients import GradientShare, SelfInfluence
 from .isolation import InputIsolation, Isolation
+from .membership import CropResponse, ViewSimilarity
 from .metagradient import Metagradient
 from .presentations import Presentations
 from .quality import Quality
@@ -21,6 +23,8 @@ __all__ = [
     "Alignment",
     "AlignmentTrajectory",
     "Correctness",
+    "CropResponse",
+    "DejaVu",
     "DepthIsolation",
     "Downstream",
     "FineTuning",
@@ -38,5 +42,6 @@ __all__ = [
     "SegmentationProbe",
     "SelfInfluence",
     "Unlearning",
+    "ViewSimilarity",
     "WeightNorm",
 ]

@@ -1,0 +1,598 @@
+"""DejaVuEstimator: is a row's label inferred from its background by who has seen the row alone?"""
+
+from __future__ import annotations
+
+import numbers
+import warnings
+
+import numpy as np
+from sklearn.base import BaseEstimator, is_classifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.validation import check_is_fitted
+
+from .._compat import check_choice, check_flag, check_folder, check_in_range, shown
+from ..assembly import draw_plan
+from ..data import RowIndex, read_rows
+from ..estimates import Difference
+from ..measurements import Correctness, DejaVu
+from ..measurements.dejavu import CORNERS, backgrounds
+from ..plans import Plan
+from ..pool import Run, run
+from ..randomness import entropy_of, usual_torch
+from ..result import MemorizationResult
+from ..sources import as_array, check_labels
+from ..table import ScoreTable
+from ..training.precision import limit_jobs
+from ..training.recipe import make_trainer
+from ..training.supervised import ClassifierTrainer
+from .checks import check_classes
+from .deja_vu_inputs import check_public_labels, draw_public, shown_parts
+from .deja_vu_tables import PARTS, accuracy_gap, part_of, part_shares
+
+__all__ = ["DejaVuEstimator"]
+
+ARRAYS = {"label": "deja_vu", "share": "deja_vu_share", "confidence": "deja_vu_entropy"}
+CONFIDENT = (1.0, 0.2, 0.05)
+
+
+class DejaVuEstimator(BaseEstimator):
+    """Deja vu memorization of every image by self-supervised encoders, with errors.
+
+    Each row's background is asked for the row's label: its nearest public rows in representation
+    space vote. Where an encoder that has seen the row (the target) is right and one that has not (the
+    reference) is wrong, the background alone does not tell the label, and the row is memorized. The
+    score of a row is the accuracy of its vote under targets minus that under references.
+
+    Parameters
+    ----------
+    method : str or Method, default="simclr"
+        As in `MemorizationEstimator`.
+    encoder : str or callable, default="auto"
+        As in `MemorizationEstimator`.
+    augmentation : str or callable, default="auto"
+        As in `MemorizationEstimator`. Only one that cuts boxes of the background's size out of images
+        links backgrounds to objects: ``"simclr"`` and ``"strong"`` do, ``"digits"`` does not.
+    background : array-like or None, default=None
+        What is shown of every row of X. None: a corner. Of shape (n_samples, 4), boxes of the object
+        in pixels (left, top, right, bottom; the last two exclusive): the largest rectangle beside it,
+        see `min_side`. Of shape (n_samples, h, w), boolean masks of the object: the image with the
+        object in the mean colour of its other pixels; the outline can stay visible. What is cut out
+        is resized to the image's size.
+    crop_fraction : float, default=0.3
+        Side of the corner, as a share of the image's sides, in (0, 1].
+    corner : str, default="lower left"
+        ``"upper left"``, ``"upper right"``, ``"lower left"`` (the paper's), ``"lower right"``, or
+        ``"random"``, one drawn for each row.
+    min_side : float, default=0.2
+        Rows get no score if the rectangle beside their box has a shorter side of under this share of
+        the image's shorter side; in (0, 1].
+    public : float, array-like of int or (X, y), default=0.25
+        Labelled rows that no encoder is trained on: a share of the rows of X to draw, in (0, 1); the
+        numbers of some; or a tuple of other rows and their labels.
+    n_neighbors : int, default=100
+        Public rows that vote, all where there are fewer.
+    layer : {"projector", "encoder"}, default="projector"
+        Whose output is compared. As in the paper, the projector, which memorizes more.
+    metric : {"euclidean", "cosine"}, default="euclidean"
+        Of the nearest rows.
+    outcome : {"label", "share", "confidence"}, default="label"
+        What scores are differences of: whether the vote is right; the share of voters with the row's
+        label; or the confidence, minus the entropy of their labels in nats, right or wrong.
+    reference : {"encoder", "classifier"}, default="encoder"
+        Who tells what the background says by itself: encoders that have not seen the row; or
+        classifiers, fitted to the backgrounds of all rows of X, public ones included, that the target
+        was not trained on (the one-model test). Both are reported then, see `results_`.
+    classifier : classifier or None, default=None
+        Of scikit-learn, for ``reference="classifier"``; it reads flattened backgrounds. None is
+        logistic regression after standardisation.
+    design : str or design, default="subsample"
+        Of the rows that are not public, see `MemorizationEstimator`. The default trains pairs on
+        halves A and B: each encoder is the target of its half and the reference of the other.
+    n_encoders : int, default=64
+        Number of trainings, a multiple of the design's block. 2 is the paper's single pair and gives
+        no errors.
+    epochs : float, default=100
+        Passes over the training rows, on average over the encoders; above 0.
+    batch_size : int or None, default=None
+        Rows a step; None is the smaller of 256 and the smallest training set.
+    learning_rate : float, default=1e-3
+        Peak of the one-cycle schedule of AdamW; above 0.
+    channels : {"first", "last"}, default="first"
+        Where an image has its channels; never guessed.
+    image_shape : tuple of int or None, default=None
+        (h, w), or three sizes in the order of `channels`, if the rows of a matrix are images.
+    device : str, default="auto"
+        Of encoders, see `MemorizationEstimator`.
+    precision : {"auto", "fp32", "bf16"}, default="auto"
+        Of encoders, see `MemorizationEstimator`.
+    n_jobs : int or None, default=None
+        Blocks trained at once on a CPU, see `MemorizationEstimator`.
+    memory : str, path or None, default=None
+        Folder in which every finished block is kept, see `MemorizationEstimator`.
+    max_time : float or None, default=None
+        Seconds for the pool of encoders, above 0; classifiers take no notice of it.
+    on_error : {"raise", "drop"}, default="raise"
+        Whether a training that fails ends the fit, or its block is left out with a warning.
+    random_state : int, RandomState instance or None, default=None
+        Of the public rows, random corners, design and trainings. The same int, not negative, gives
+        the same scores on a CPU.
+    verbose : int, default=1
+        1 shows a progress bar over the encoders, 0 nothing.
+
+    Attributes
+    ----------
+    result_ : MemorizationResult
+        Scores with their errors and tables, and the matrices, see `sslmemo.measurements.DejaVu`. What
+        its tables call alignment is the error of the vote, the share of other voters or the entropy.
+    results_ : dict of str to MemorizationResult
+        By reference: ``"encoder"`` and, if asked for, ``"classifier"``. ``result_`` is one of them.
+    memorization_scores_ : ndarray of shape (n_samples,)
+        Deja vu score of every row, in the order of X; in [-1, 1], or nats. NaN for public rows, those
+        without enough background, and those never in or never out.
+    standard_errors_ : ndarray of shape (n_samples,)
+        Their standard errors, moderated by the other rows; NaN with one block, and 0, which is too
+        certain, where all blocks agree (``outcome="share"`` has few such rows).
+    accuracy_ : ScoreTable
+        What `accuracy_table` gives by default.
+    partition_ : ndarray of str, shape (n_samples,)
+        What `partition` gives by default.
+    public_ : ndarray of bool, shape (n_samples,)
+        Rows of X that are public.
+    membership_ : ndarray of bool, shape (n_encoders, n_samples)
+        Who was trained on what.
+    classes_ : ndarray of shape (n_classes,)
+        Labels, sorted, those of public rows included.
+    n_features_in_ : int
+        Numbers in one row.
+    layout_ : Layout
+        How rows are read.
+
+    See Also
+    --------
+    LabelMemorizationEstimator : Memorization of labels by who is trained on them.
+
+    Notes
+    -----
+    The paper has one pair of encoders, whose votes differ by chance too: what a single pair calls
+    memorized and misrepresented is in part this noise, of which both have the same: 7% and 8% of rows
+    where all backgrounds were equal. A pool averages it out. Encoders see half of the rows that are
+    not public, and scores hold for that size.
+
+    With few rows the gap is slightly below 0 where there is nothing to memorize, perhaps as halves
+    differ in how many rows they have of each class: with 80 rows of ten classes and equal backgrounds
+    -0.012 on average over 40 pools (standard error 0.004), with 240 rows 0.001 (0.003; 22 pools). The
+    95% intervals of `accuracy_` held 0 in all 62, so they are careful.
+
+    The one-model test compares an encoder with another kind of model: its gap is 0 for rows without
+    memorization only if the classifier reads backgrounds as well as the vote does. Its rows differ
+    reliably even then, as classifiers err on the same rows in every block: a reliability of 0.91 was
+    measured where crops link no background to an object and the gap held 0 in its interval.
+
+    References
+    ----------
+    Meehan, Bordes, Vincent, Chaudhuri and Guo, Do SSL models have deja vu? A case of unintended
+    memorization in self-supervised learning, NeurIPS 2023 (arXiv:2304.13850).
+
+    Kokhlikyan, Jayaraman, Bordes, Guo and Chaudhuri, Measuring deja vu memorization efficiently,
+    NeurIPS 2024 (arXiv:2504.05651).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sslmemo.baselines import DejaVuEstimator
+    >>> X, y = load_digits(n_class=3, return_X_y=True)
+    >>> est = DejaVuEstimator(image_shape=(8, 8), n_encoders=4, epochs=2, random_state=0, verbose=0)
+    >>> est.fit(X[:100] / 16, y[:100]).score_samples(X[:100] / 16).shape
+    (100,)
+    """
+
+    def __init__(self, method="simclr", encoder="auto", augmentation="auto", *, background=None,
+                 crop_fraction=0.3, corner="lower left", min_side=0.2, public=0.25,
+                 n_neighbors=100, layer="projector", metric="euclidean", outcome="label",
+                 reference="encoder", classifier=None, design="subsample", n_encoders=64,
+                 epochs=100, batch_size=None, learning_rate=1e-3, channels="first",
+                 image_shape=None, device="auto", precision="auto", n_jobs=None, memory=None,
+                 max_time=None, on_error="raise", random_state=None, verbose=1):  # fmt: skip
+        self.method = method
+        self.encoder = encoder
+        self.augmentation = augmentation
+        self.background = background
+        self.crop_fraction = crop_fraction
+        self.corner = corner
+        self.min_side = min_side
+        self.public = public
+        self.n_neighbors = n_neighbors
+        self.layer = layer
+        self.metric = metric
+        self.outcome = outcome
+        self.reference = reference
+        self.classifier = classifier
+        self.design = design
+        self.n_encoders = n_encoders
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.channels = channels
+        self.image_shape = image_shape
+        self.device = device
+        self.precision = precision
+        self.n_jobs = n_jobs
+        self.memory = memory
+        self.max_time = max_time
+        self.on_error = on_error
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def __sklearn_tags__(self):
+        """Labels are needed; two-, three- and four-dimensional arrays of numbers are read."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.target_tags.required = True
+        return tags
+
+    @usual_torch()
+    def fit(self, X, y, groups=None):
+        """Train the pool and ask every row's background.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, c, h, w) or (n, h, w, c), a flat matrix, or dataset
+            Images, see `MemorizationEstimator`; of a flat matrix `image_shape` must be given.
+        y : array-like of shape (n_samples,)
+            Their labels: at least two classes, not all of them of one row.
+        groups : array-like of shape (n_samples,), default=None
+            Rows of one group are public, in or out together; by default rows of equal content are a
+            group, with a warning.
+
+        Returns
+        -------
+        self
+            The fitted estimator.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Before any training: a parameter is wrong or does not suit X, y are no classes, or X has
+            bad values. The message names the value and the mend.
+        TrainingError
+            A training failed and ``on_error="raise"``, or every block failed.
+
+        Warns
+        -----
+        UserWarning
+            Rows are copies of others, have a label that no public row has, show too little background
+            or can have no score; or blocks are missing.
+        """
+        self._check_parameters()
+        data = self._read(X, reset=True)
+        if not data.layout.is_image:
+            raise ValueError(
+                f"deja vu is asked of images, and rows of X have shape {data.shape}: give "
+                "(n, c, h, w), or image_shape= if the rows are flattened images."
+            )
+        if y is None:
+            raise ValueError("DejaVuEstimator requires y to be passed, but the target y is None.")
+        y, self.classes_ = check_classes(y, len(data))
+        index, entropy = RowIndex(data), entropy_of(self.random_state)
+        self.public_, public, y_public = self._public(data, y, index, groups, entropy)
+        target, votes = np.searchsorted(self.classes_, y), np.searchsorted(self.classes_, y_public)
+        check_public_labels(target[~self.public_], votes, self.classes_)
+        boxes, masks, usable = shown_parts(
+            self.background, data, self.corner, self.crop_fraction, self.min_side, entropy
+        )
+        plan = self._plan(data, index, groups, usable, entropy)
+        asked = np.flatnonzero(plan.contrast.any(0))
+        measurement = DejaVu(
+            target, asked, _cut(data, asked, boxes, masks), public, votes, self.n_neighbors,
+            self.layer, self.metric,
+        )  # fmt: skip
+        trainer = make_trainer(
+            data, plan.sizes, method=self.method, encoder=self.encoder,
+            augmentation=self.augmentation, epochs=self.epochs, batch_size=self.batch_size,
+            learning_rate=self.learning_rate, device=self.device, precision=self.precision,
+        )  # fmt: skip
+        known = np.flatnonzero(usable)
+        if self.reference == "classifier":
+            _check_outside(plan, known)
+        done = run(
+            plan, trainer, [measurement], data, n_jobs=limit_jobs(self.n_jobs, trainer.device),
+            store=self.memory, on_error=self.on_error, max_time=self.max_time, verbose=self.verbose,
+        )  # fmt: skip
+        runs = {"encoder": done}
+        if self.reference == "classifier":
+            crops = _cut(data, known, boxes, masks)
+            runs["classifier"] = _beside(done, self._classified(done.plan, known, crops, y), known)
+        estimate = Difference(of=ARRAYS[self.outcome])
+        self.results_ = {name: MemorizationResult(r, estimate) for name, r in runs.items()}
+        self.result_ = self.results_[self.reference]
+        self._index, self.membership_ = index, done.plan.member
+        self.memorization_scores_ = self.result_.score
+        self.standard_errors_ = self.result_.standard_error
+        self.accuracy_, self.partition_ = self.accuracy_table(), self.partition()
+        return self
+
+    @usual_torch()
+    def score_samples(self, X):
+        """Deja vu scores of rows given to fit, recognised by content.
+
+        Parameters
+        ----------
+        X : array-like or dataset
+            Rows seen in fit, in any order; see `MemorizationEstimator.score_samples`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Higher = more memorized; the mean of a row's copies that have a score, NaN without one.
+
+        Raises
+        ------
+        ValueError
+            A row was not seen in fit, or has another shape.
+        """
+        check_is_fitted(self, "result_")
+        found, copy_of = self._index.find_all(self._read(X)), self._index.copy_of
+        scored = np.isfinite(self.memorization_scores_)
+        total = np.bincount(copy_of, weights=np.where(scored, self.memorization_scores_, 0.0))
+        count = np.bincount(copy_of, weights=scored)
+        return np.where(count > 0, total / np.maximum(count, 1), np.nan)[found]
+
+    def accuracy_table(self, confident=CONFIDENT, level=0.95):
+        """Accuracy of targets and references, and their gap: the paper's deja vu score.
+
+        Parameters
+        ----------
+        confident : sequence of float, default=(1.0, 0.2, 0.05)
+            Shares in (0, 1]: each encoder is asked on that share of its rows of which it is the most
+            confident. A classifier is asked on the rows that its target is.
+        level : float, default=0.95
+            Of the intervals, which cluster by block and by row. They have no width, which is too
+            certain, where all votes are right, or all wrong.
+
+        Returns
+        -------
+        ScoreTable
+            A line for each reference and share: reference, confident; target_accuracy,
+            reference_accuracy and gap, each with _low and _high (NaN with one block).
+
+        Raises
+        ------
+        TypeError, ValueError
+            A share or the level lies outside its range.
+        """
+        check_is_fitted(self, "result_")
+        for share in confident:
+            check_in_range("confident", share, numbers.Real, 0, 1, open_low=True)
+        lines = [
+            {"reference": name, "confident": float(share)} | accuracy_gap(result.run, share, level)
+            for name, result in self.results_.items()
+            for share in confident
+        ]
+        return ScoreTable({key: [line[key] for line in lines] for key in lines[0]})
+
+    def partition(self, block=None):
+        """Part of every row: unassociated, memorized, misrepresented or correlated.
+
+        Unassociated: neither target nor reference infers the label from the background. Memorized: the
+        target alone. Misrepresented: the reference alone. Correlated: both.
+
+        Parameters
+        ----------
+        block : int, default=None
+            A block of the plan, whose encoders alone are asked: with pairs, the paper's partition by a
+            single pair. None pools all blocks: a side is right if its mean error over blocks is below
+            one half; the mean of exactly one half is wrong.
+
+        Returns
+        -------
+        ndarray of str, shape (n_samples,)
+            ``"public"`` for public rows; empty for rows without a score.
+
+        Raises
+        ------
+        ValueError
+            There is no such block.
+        """
+        check_is_fitted(self, "result_")
+        done = self.result_.run
+        plan, wrong = done.plan, done.values["deja_vu"]
+        if block is not None:
+            if block not in plan.blocks:
+                raise ValueError(
+                    f"block={shown(block)} is none of the plan's: {shown(plan.blocks.tolist())}."
+                )
+            wrong, plan = wrong[plan.encoders_of(block)], plan.take(block)
+        scores = Difference(of="deja_vu")({"deja_vu": wrong}, plan)
+        return np.where(self.public_, "public", part_of(scores.in_mean, scores.out_mean))
+
+    def partition_table(self, level=0.95):
+        """Share of each part among the scored rows.
+
+        Parameters
+        ----------
+        level : float, default=0.95
+            Of the intervals, which cluster by block and by row.
+
+        Returns
+        -------
+        ScoreTable
+            A line for each reference and part: reference, part; pair_share, as single pairs of a target
+            and a reference see it, over all pairs of all blocks, with low and high (NaN with one
+            block); and pooled_share, of rows by the rule of `partition`, for ``result_`` alone.
+
+        Raises
+        ------
+        ValueError
+            The level lies outside (0, 1).
+        """
+        check_is_fitted(self, "result_")
+        scored = np.isin(self.partition_, PARTS)
+        lines = []
+        for name, result in self.results_.items():
+            own = result is self.result_
+            for part, share in zip(PARTS, part_shares(result.run, level), strict=True):
+                pooled = float((self.partition_[scored] == part).mean()) if own else np.nan
+                lines.append((name, part, *share, pooled))
+        names = ("reference", "part", "pair_share", "low", "high", "pooled_share")
+        return ScoreTable.from_rows(names, lines)
+
+    def _read(self, X, reset=False):
+        return read_rows(self, X, reset, unit_range=isinstance(self.augmentation, str))
+
+    def _public(self, data, y, index, groups, entropy):
+        """Which rows of X are public, and all public rows with their labels."""
+        given, n = self.public, len(data)
+        if isinstance(given, tuple):
+            public = self._read(given[0])
+            y_public = check_labels(given[1], len(public), "public")
+            if (y.dtype.kind in "biuf") != (y_public.dtype.kind in "biuf"):
+                raise ValueError(
+                    f"public has labels of dtype {y_public.dtype}, but y of {y.dtype}: give both alike."
+                )
+            copies = int((index.find(public) >= 0).sum())
+            self.classes_ = np.unique(np.concatenate([y, y_public]))
+            is_public = np.zeros(n, bool)
+        else:
+            is_public = draw_public(given, index, groups, entropy)
+            inside = np.unique(index.copy_of[~is_public])
+            copies = int(np.isin(index.copy_of[is_public], inside).sum())
+            public, y_public = data.take(np.flatnonzero(is_public)), y[is_public]
+        if copies:
+            warnings.warn(
+                f"{copies} public rows are copies of rows to train on, and vote for them: take them "
+                "out of public=.",
+                stacklevel=4,
+            )
+        return is_public, public, y_public
+
+    def _plan(self, data, index, groups, usable, entropy):
+        """Plan of all rows: public ones are out of everything, and unscored ones on no side."""
+        private, n = np.flatnonzero(~self.public_), len(data)
+        if len(private) < 2:
+            raise ValueError(f"public={shown(self.public)} leaves {len(private)} rows to train on.")
+        part = data if len(private) == n else data.take(private)
+        own = index if part is data else RowIndex(part)
+        groups = None if groups is None else as_array("groups", groups)[private]
+        drawn = draw_plan(self, part, own, groups, entropy)
+        # a target has seen the row and a reference has not, whatever a design's contrast says
+        f, g = drawn.as_f & drawn.member, drawn.as_g & ~drawn.member
+        scored = f.any(0) & g.any(0) & usable[private]
+        if not scored.any():
+            raise ValueError(
+                "no row with a background is in some encoders' training sets and out of others': change "
+                "design=, public= or background=."
+            )
+        member = np.zeros((drawn.n_encoders, n), bool)
+        contrast = np.zeros(member.shape, np.int8)
+        member[:, private] = drawn.member
+        contrast[:, private] = (g.astype(np.int8) - f) * scored
+        return Plan(
+            member, drawn.block, drawn.seed, contrast, design=drawn.design, nominal=drawn.sizes
+        )
+
+    def _classified(self, plan, known, crops, y):
+        """Run of the classifiers, each fitted to the backgrounds that its target has not seen."""
+        classifier = self.classifier
+        if classifier is None:
+            classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+        measurements = [Correctness(y[known], name="deja_vu")]
+        if self.outcome == "share":
+            measurements.append(Correctness(y[known], True, name="deja_vu_share"))
+        return run(
+            Plan(~plan.member[:, known], plan.block, plan.seed),
+            ClassifierTrainer(classifier, y[known], crops), measurements, crops,
+            n_jobs=limit_jobs(self.n_jobs, "cpu"), store=self.memory, on_error=self.on_error,
+        )  # fmt: skip
+
+    def _check_parameters(self):
+        """Refuse bad parameters before the data are read."""
+        for name in ("n_encoders", "n_neighbors"):
+            check_in_range(name, getattr(self, name), numbers.Integral, 1)
+        for name in ("crop_fraction", "min_side"):
+            check_in_range(name, getattr(self, name), numbers.Real, 0, 1, open_low=True)
+        check_choice("corner", self.corner, (*CORNERS, "random"))
+        check_choice("layer", self.layer, ("projector", "encoder"))
+        check_choice("metric", self.metric, ("euclidean", "cosine"))
+        check_choice("outcome", self.outcome, tuple(ARRAYS))
+        check_choice("reference", self.reference, ("encoder", "classifier"))
+        check_choice("on_error", self.on_error, ("raise", "drop"))
+        check_flag("verbose", self.verbose, levels=True)
+        check_folder("memory", self.memory)
+        limit_jobs(self.n_jobs, "cpu")  # refuses what is no number of jobs
+        if self.max_time is not None:
+            check_in_range("max_time", self.max_time, numbers.Real, 0, open_low=True)
+        if isinstance(self.public, numbers.Real) and not 0 < self.public < 1:
+            raise ValueError(f"public={self.public!r} must be a share strictly between 0 and 1.")
+        if isinstance(self.public, tuple) and len(self.public) != 2:
+            raise ValueError(f"public must be a tuple (X, y), got {len(self.public)} entries.")
+        own = self.classifier
+        if own is not None and not (hasattr(own, "fit") and is_classifier(own)):
+            raise TypeError(
+                f"classifier must be a scikit-learn classifier, got {shown(self.classifier)}."
+            )
+        if self.reference == "classifier" and self.outcome == "confidence":
+            raise ValueError(
+                "outcome='confidence' has no reference='classifier': the entropy of a vote and that of "
+                "a classifier's probabilities are on no common scale. Use outcome='share'."
+            )
+        probable = self.classifier is None or hasattr(self.classifier, "predict_proba")
+        if self.reference == "classifier" and self.outcome == "share" and not probable:
+            raise TypeError(
+                f"outcome='share' needs predict_proba, which classifier={shown(self.classifier)} lacks: "
+                "use outcome='label'."
+            )
+
+
+def _cut(data, rows, boxes, masks):
+    """Backgrounds of some rows, of boxes or masks of all."""
+    if masks is None:
+        return backgrounds(data, rows, boxes=boxes[rows])
+    return backgrounds(data, rows, masks=masks[rows])
+
+
+def _check_outside(plan, known):
+    """Refuse a plan whose encoders leave the classifiers nothing to be fitted to."""
+    full = plan.member[:, known].all(1)
+    if full.any():
+        raise ValueError(
+            f"reference='classifier' is fitted to rows that a target was not trained on, and encoder "
+            f"{np.flatnonzero(full)[0]} is trained on all that have a background: make some public."
+        )
+
+
+def _beside(done, classified, known):
+    """Run whose targets are the encoders, and whose references are the classifiers beside them.
+
+    A classifier has not seen the rows of its target: it is the reference for these.
+    """
+    plan = done.plan
+    unseen = np.ones(plan.member.shape, bool)
+    unseen[:, known] = classified.plan.member
+    order = np.argsort(np.concatenate([plan.block, plan.block]), kind="stable")
+    target = plan.as_f.astype(np.int8)
+    values = {}
+    for name in ("deja_vu", "deja_vu_share", "deja_vu_entropy"):
+        # of a classifier the entropy is that of its target, which says on what rows it is asked
+        own = done.values[name].copy()
+        if name in classified.values:
+            own = np.full(plan.member.shape, np.nan, np.float32)
+            own[:, known] = classified.values[name]
+        values[name] = np.concatenate([done.values[name], own])[order]
+    both = Plan(
+        np.concatenate([plan.member, unseen])[order],
+        np.repeat(plan.block, 2),
+        plan.seed,
+        np.concatenate([-target, target])[order],
+        design=plan.design,
+        nominal=plan.sizes,
+    )
+    config = {**done.config, "reference": classified.config}
+    return Run(
+        both,
+        values,
+        config,
+        done.seconds + classified.seconds,
+        {**classified.failures, **done.failures},
+    )
