@@ -12,10 +12,12 @@ _PLACES = {
     "AugmentationOverlapDisplay": "plotting",
     "ConsensusDisplay": "plotting",
     "CostAgreementDisplay": "plotting",
+    "DuplicatesDisplay": "plotting",
     "KNNProbe": "probes",
     "LabelMemorizationEstimator": "baselines",
     "LinearProbe": "probes",
     "LongTailDisplay": "plotting",
+    "MembershipDisplay": "plotting",
     "MemorizationEstimator": "estimator",
     "MemorizationProxy": "proxies",
     "MemorizationRankingDisplay": "plotting",
@@ -34,6 +36,7 @@ def __getattr__(name):
     if name in _PLACES:
         return getattr(importlib.import_module(f".{_PLACES[name]}", __name__), name)
     if name in (
+        "audits",
         "baselines",
         "designs",
         "estimates",

@@ -4,7 +4,9 @@ from .agreement import AgreementDisplay
 from .consensus import ConsensusDisplay
 from .cost_agreement import CostAgreementDisplay
 from .distribution import ScoreDistributionDisplay
+from .duplicates import DuplicatesDisplay
 from .long_tail import LongTailDisplay
+from .membership import MembershipDisplay
 from .outlier_class import OutlierClassDisplay
 from .overlap import AugmentationOverlapDisplay
 from .ranking import MemorizationRankingDisplay
@@ -15,7 +17,9 @@ __all__ = [
     "AugmentationOverlapDisplay",
     "ConsensusDisplay",
     "CostAgreementDisplay",
+    "DuplicatesDisplay",
     "LongTailDisplay",
+    "MembershipDisplay",
     "MemorizationRankingDisplay",
     "OutlierClassDisplay",
     "RemovalDisplay",

@@ -114,7 +114,7 @@ class AgreementDisplay:
         if i == j:
             text, colour = f"{found.reliability[i]:.2f}", INK
         elif i < j:
-            text, colour = f"{found.pearson[i, j]:.2f}", MUTED
+            text, colour = f"{found.observed[i, j]:.2f}", MUTED
         elif not found.resolved[i, j]:
             text, colour = "not\nresolved", MUTED
         else:
