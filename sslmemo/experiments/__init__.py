@@ -7,9 +7,11 @@ from .bound import GeneralizationBound, generalization_bound
 from .compare_estimators import compare_estimators, compare_on_pools
 from .comparison import EstimatorComparison, Proxy
 from .curve import RemovalCurve
+from .definitions import DefinitionComparison, compare_definitions
 from .fraction_sweep import FractionSweep, fraction_sweep
 from .long_tail import LongTailSimulator, long_tail_experiment, regularised_variants
 from .outlier_class import OutlierClassExperiment, outlier_class_experiment
+from .paper_protocol import PaperProtocol, paper_protocol
 from .pool_files import load_pool, save_pool
 from .prevalence import prevalence
 from .removal import removal_curve
@@ -19,18 +21,21 @@ __all__ = [
     "Ablation",
     "Agreement",
     "AugmentationOverlap",
+    "DefinitionComparison",
     "EstimatorComparison",
     "FractionSweep",
     "GeneralizationBound",
     "LongTailSimulator",
     "OutlierClassExperiment",
     "Overlap",
+    "PaperProtocol",
     "Proxy",
     "RemovalCurve",
     "RemovalExperiment",
     "ablation",
     "agreement",
     "augmentation_overlap",
+    "compare_definitions",
     "compare_estimators",
     "compare_on_pools",
     "consensus",
@@ -40,6 +45,7 @@ __all__ = [
     "long_tail_experiment",
     "outlier_class_experiment",
     "overlap",
+    "paper_protocol",
     "prevalence",
     "regularised_variants",
     "removal_curve",

@@ -39,6 +39,8 @@ class Agreement:
         mostly noise.
     shares_blocks : bool
         Whether fits share memberships and views, so that `pearson` and `spearman` hold common noise.
+    statistic : {"pearson", "spearman"}
+        Of which of the two `reliability` and `corrected` are.
     """
 
     names: list
@@ -50,9 +52,15 @@ class Agreement:
     high: np.ndarray
     resolved: np.ndarray
     shares_blocks: bool
+    statistic: str = "pearson"
 
     def __repr__(self):
         return self.summary()
+
+    @property
+    def observed(self):
+        """The correlations of the scores as they are that `corrected` corrects: ndarray (m, m)."""
+        return getattr(self, self.statistic)
 
     def pairs(self):
         """Give one row a pair of fits.
@@ -79,12 +87,13 @@ class Agreement:
         """
         lines = []
         for row in zip(*self.pairs().columns.values(), strict=True):
-            first, second, pearson, _, corrected, low, high, resolved = row
+            first, second, pearson, spearman, corrected, low, high, resolved = row
+            observed = pearson if self.statistic == "pearson" else spearman
             if not resolved:
                 said = f"not resolved (a reliability is below {RESOLVED})"
             else:
                 said = f"true scores correlate {corrected:.2f} [{low:.2f}, {high:.2f}]"
-            lines.append(f"{first} and {second}: {said}; scores as they are {pearson:.2f}")
+            lines.append(f"{first} and {second}: {said}; scores as they are {observed:.2f}")
         return "\n".join(lines)
 
 
@@ -218,14 +227,19 @@ def overlap(results, k=None, seed=0):
     known = np.logical_and.reduce([np.isfinite(f.posterior.mean) for f in fits])
     k = min(k, int(known.sum()))
     tops = [top_mask(f.score[known], k) for f in fits]
+    moments = [
+        (f.posterior.mean[known], f.posterior.standard_deviation[known], f.standard_error[known],
+         f.true_spread)
+        for f in fits
+    ]  # fmt: skip
     observed, ceiling = np.eye(m), np.eye(m)
     for i in range(m):
         for j in range(i):
             observed[i, j] = observed[j, i] = (tops[i] & tops[j]).sum() / k
             rng = generator(seed, "overlap", i, j)
             both = [
-                _ceiling(fits[i], fits[j], known, k, rng),
-                _ceiling(fits[j], fits[i], known, k, rng),
+                overlap_ceiling(moments[i], moments[j], k, rng),
+                overlap_ceiling(moments[j], moments[i], k, rng),
             ]
             ceiling[i, j] = ceiling[j, i] = np.mean(both)
     return Overlap(list(results), k, observed, k / int(known.sum()), ceiling)
@@ -283,13 +297,28 @@ def top_mask(score, k):
     return mask
 
 
-def _ceiling(a, b, known, k, rng):
-    """Overlap of the tops of two noisy copies of true scores like a's."""
-    mean, spread = a.posterior.mean[known], a.posterior.standard_deviation[known]
-    noise_a, noise_b = a.standard_error[known], b.standard_error[known]
-    true_a, true_b = a.true_spread, b.true_spread
+def overlap_ceiling(a, b, k, rng):
+    """Overlap of the tops of two noisy copies of true scores like a's.
+
+    Parameters
+    ----------
+    a, b : tuple of (ndarray, ndarray, ndarray, float)
+        Posterior mean and standard deviation of the true scores, standard error of a score, each of
+        shape (n_samples,), and standard deviation over rows of the true scores.
+    k : int
+        Size of the top sets.
+    rng : numpy.random.Generator
+        Of the draws.
+
+    Returns
+    -------
+    float
+        In [0, 1].
+    """
+    mean, spread, noise_a, true_a = a
+    _, _, noise_b, true_b = b
     if not (true_a > 0 and true_b > 0):
-        return k / int(known.sum())  # no spread of true scores: the tops are chance
+        return k / len(mean)  # no spread of true scores: the tops are chance
     shared = []
     for _ in range(DRAWS):
         truth = mean + spread * rng.standard_normal(len(mean))
