@@ -101,9 +101,11 @@ class MemorizationEstimator(ReadsRows):
         and 256.
     learning_rate : float, default=1e-3
         Peak of the one-cycle schedule of AdamW; above 0.
-    gradient_noise : GradientNoise or None, default=None
+    gradient_noise : GradientNoise, PrivateTraining or None, default=None
         Clips the gradient of every step and adds noise to it, see
-        `sslmemo.training.noise.GradientNoise`, which gives no privacy guarantee; None does not.
+        `sslmemo.training.noise.GradientNoise`, which gives no privacy guarantee;
+        `sslmemo.training.private.PrivateTraining` (``pip install sslmemo[privacy]``) clips that of every
+        row, and states an epsilon; None does neither.
     channels : {"first", "last"}, default="first"
         Where an image has its channels; never guessed.
     image_shape : tuple of int or None, default=None

@@ -18,12 +18,13 @@ from .data import Layout, RowIndex
 from .designs import DESIGNS
 from .estimates import ESTIMATES
 from .identity import describe
-from .methods import METHODS
+from .methods import METHODS, LayerNormed
 from .plans import Plan
 from .pool import Run
 from .stopping import STOPPING
 from .store import read_record, write_record
 from .training.noise import GradientNoise
+from .training.private import PrivateTraining
 
 __all__ = [
     "Unstorable",
@@ -38,11 +39,11 @@ __all__ = [
 
 RECORDS = {kind.__name__: kind for kind in (Layout, Plan, Run)}
 REGISTRIES = {
-    "method": METHODS,
+    "method": {**METHODS, "layer_normed": LayerNormed},
     "design": DESIGNS,
     "estimate": ESTIMATES,
     "stop_when": STOPPING,
-    "gradient_noise": {"gradient_noise": GradientNoise},
+    "gradient_noise": {"gradient_noise": GradientNoise, "private": PrivateTraining},
 }
 KINDS = ("MemorizationEstimator", "MemorizationProxy", "MemorizationResult", "SSLEncoder")
 

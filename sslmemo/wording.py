@@ -35,6 +35,8 @@ def summary(result):
     )
     if (note := _stopped(run)) is not None:
         lines.append(f"  stopped       {note['why']}")
+    if (private := _private(run)) is not None:
+        lines.append(f"  privacy       {private}")
     if not known.any():
         lines.append("No row has both an encoder that saw it and one that did not: no scores.")
         return "\n".join(lines)
@@ -220,7 +222,9 @@ def methods_text(result):
             f"{trainer.get('batch_size')} samples (AdamW, peak learning rate "
             f"{trainer.get('learning_rate')}, one-cycle schedule, {trainer.get('precision')})."
         )
-        if (noise := trainer.get("gradient_noise")) is not None:
+        if (private := _private(run)) is not None:
+            text.append(private)
+        elif (noise := trainer.get("gradient_noise")) is not None:
             text.append(f"Gradients were clipped and made noisy by {_short(noise)}.")
     if measured:
         text.append(
@@ -276,6 +280,23 @@ def _errors_and_versions(result, versions):
         used = ", ".join(f"{k} {v}" for k, v in versions.items() if k != "sslmemo")
         text.append(f"Computed with sslmemo {__version__} ({used}).")
     return text
+
+
+def _private(run):
+    """The epsilon of one encoder in words; None without private training, or without its extra."""
+    if "PrivateTraining" not in str(run.config.get("trainer", {}).get("gradient_noise")):
+        return None
+    from .training.private import privacy_of
+
+    try:
+        told = privacy_of(run)
+    except ImportError:
+        return None
+    return (
+        f"Each encoder by itself was trained with ({told['epsilon']:.3g}, {told['delta']:.2g})-differential "
+        f"privacy for its rows (DP-SGD, clip {told['clip']:g}, noise multiplier {told['multiplier']:g}); "
+        "the pool and these scores are not private."
+    )
 
 
 def _ends(interval):

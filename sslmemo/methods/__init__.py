@@ -13,6 +13,7 @@ from .base import Method
 from .byol import BYOL
 from .dino import DINO
 from .emp_ssl import EMPSSL
+from .layer_normed import LayerNormed
 from .lejepa import LeJEPA
 from .mae import MAE
 from .moco import MoCo
@@ -28,6 +29,7 @@ __all__ = [
     "MAE",
     "METHODS",
     "BarlowTwins",
+    "LayerNormed",
     "LeJEPA",
     "Method",
     "MoCo",

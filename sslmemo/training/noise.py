@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator, clone
 
 from .._compat import check_in_range, shown
 from ..randomness import derive_seed
+from .private import PrivateTraining
 
 __all__ = ["GradientNoise", "check_gradient_noise"]
 
@@ -116,20 +117,24 @@ class GradientNoise(BaseEstimator):
 
 
 def check_gradient_noise(gradient_noise):
-    """Return a copy of a `GradientNoise` with its parameters checked, as floats; or None for None.
+    """Return a copy of a `GradientNoise` or `PrivateTraining` with its parameters checked; None for None.
 
     Raises
     ------
     TypeError, ValueError
-        It is neither, or a parameter is wrong.
+        It is none of these, or a parameter is wrong.
+    ImportError
+        It is a `PrivateTraining`, and Opacus is not installed.
     """
     if gradient_noise is None:
         return None
-    if not isinstance(gradient_noise, GradientNoise):
+    if not isinstance(gradient_noise, (GradientNoise, PrivateTraining)):
         raise TypeError(
             "gradient_noise must be None or a sslmemo.training.noise.GradientNoise, such as "
-            f"GradientNoise(clip=1.0, multiplier=1.0), got {shown(gradient_noise)}."
+            "GradientNoise(clip=1.0, multiplier=1.0), or a sslmemo.training.private.PrivateTraining, "
+            f"got {shown(gradient_noise)}."
         )
     gradient_noise.check()
-    clip, multiplier = float(gradient_noise.clip), float(gradient_noise.multiplier)
-    return clone(gradient_noise).set_params(clip=clip, multiplier=multiplier)
+    given = gradient_noise.get_params()
+    floats = {k: float(given[k]) for k in ("clip", "multiplier", "delta") if k in given}
+    return clone(gradient_noise).set_params(**floats)

@@ -20,6 +20,8 @@ from ..protocols import TrainingError
 from ..randomness import derive_seed, draws_undone, generator, seeded
 from .model import TorchModel
 from .precision import autocast
+from .private import PrivateTraining, RowGradients
+from .private_checks import check_private
 
 __all__ = ["SSLTrainer", "handover_steps", "one_cycle", "row_stream"]
 
@@ -54,8 +56,8 @@ class SSLTrainer:
     bank : int, default=0
         Views a row in the bank that a block draws once and picks from; 0 draws fresh views at
         every step.
-    gradient_noise : GradientNoise, default=None
-        What is done to the gradient of every step; None leaves it as it is.
+    gradient_noise : GradientNoise or PrivateTraining, default=None
+        What is done to the gradient of every step, or to that of every row; None leaves it as it is.
     """
 
     def __init__(self, method, encoder, augmentation, shape, *, steps, batch_size, learning_rate,
@@ -65,8 +67,10 @@ class SSLTrainer:
         self.views = Views(augmentation)
         self.steps, self.batch_size = steps, batch_size
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
-        self.device, self.precision, self.bank = device, precision, bank
         self.gradient_noise = gradient_noise
+        # gradients by row don't work under autocast (torch 2.13)
+        self.precision = "fp32" if self.is_private else precision
+        self.device, self.bank = device, bank
         self._bank = None, None  # the last one drawn, by data and seed: f and g share it
         self.draws_itself = False  # whether a forward pass draws random numbers, see `check`
 
@@ -90,6 +94,11 @@ class SSLTrainer:
             config["gradient_noise"] = describe(self.gradient_noise)
         return config
 
+    @property
+    def is_private(self):
+        """Whether rows are clipped one by one, and batches are of random size."""
+        return isinstance(self.gradient_noise, PrivateTraining)
+
     def max_together(self, n_rows):
         """One: encoders are trained one after another."""
         return 1
@@ -104,7 +113,8 @@ class SSLTrainer:
         with seeded(derive_seed(seed, "init")):
             encoder = build_encoder(self.encoder, self.shape)
             module = self.method.build(encoder, output_dim(encoder, self.shape))
-        if any(isinstance(m, torch.nn.Conv2d) for m in module.modules()):
+        images = any(isinstance(m, torch.nn.Conv2d) for m in module.modules())
+        if images and not self.is_private:  # vmap over rows knows no pooling of channels_last
             module = module.to(memory_format=torch.channels_last)
         return module.to(self.device)
 
@@ -139,6 +149,9 @@ class SSLTrainer:
                 f"{type(self.method).__name__} must return a scalar loss and one loss a sample, got "
                 f"shapes {tuple(loss.shape)} and {tuple(per_row.shape)} for {len(index)} samples."
             )
+        if self.is_private:
+            with draws_undone(), seeded(0), torch.no_grad():
+                check_private(self, data)
 
     def _try(self, module, views):
         """Loss of one forward pass in training mode; whatever it raises is a ValueError."""
@@ -185,16 +198,20 @@ class SSLTrainer:
         """Train one encoder; yields the module at each fraction of `at`, copied but for the last."""
         module = self.build(seed).train()
         optimizer, schedule = self._optimizer(module.parameters())
+        private = None
+        if self.is_private:
+            private = RowGradients(module, optimizer, self.gradient_noise, self.batch_size, seed)
         changes_after_step = type(self.method).after_step is not Method.after_step
         handover = handover_steps(at, self.steps)
         diverged = torch.zeros((), dtype=torch.bool, device=self.device)
         for step, (index, views) in enumerate(self._batches(data, rows, seed)):
             progress = step / self.steps
             with torch.enable_grad():  # the caller may have switched gradients off
-                loss, per_row, z = self._step(module, views, seed, step, progress)
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-            if self.gradient_noise is not None:
+                loss, per_row, z = self._step(private or module, views, seed, step, progress)
+                if private is None:
+                    optimizer.zero_grad(set_to_none=True)
+                    loss.backward()
+            if self.gradient_noise is not None and private is None:
                 own = [p.grad[None] for p in module.parameters() if p.grad is not None]
                 diverged |= ~self._perturb(own, [seed], step)[0]
             optimizer.step()
@@ -205,7 +222,7 @@ class SSLTrainer:
                         dict(module.named_parameters()), dict(module.named_buffers()), progress
                     )
             diverged |= ~torch.isfinite(loss.detach())
-            for observe in observers:
+            for observe in observers if len(index) else ():  # a private batch may be empty
                 observe(
                     np.array([which]), step, index[None], per_row.detach()[None], z.detach()[None]
                 )
@@ -242,18 +259,20 @@ class SSLTrainer:
         """Rows (b,) and views (V, b, ...) of every step; several steps share one augmentation call."""
         n_views, b = self.method.n_views, self.batch_size
         together = self._steps_a_draw()
-        stream, rng = row_stream(rows, b, generator(seed, "order")), generator(seed, "bank picks")
+        draw = self.gradient_noise.batches if self.is_private else row_stream
+        stream, rng = draw(rows, b, generator(seed, "order")), generator(seed, "bank picks")
         bank = self._bank_of(data, seed) if self.bank else None
         for chunk, start in enumerate(range(0, self.steps, together)):
-            index = np.stack([next(stream) for _ in range(min(together, self.steps - start))])
-            if bank is None:
-                x = data.rows(index.ravel(), self.device)
+            batches = [next(stream) for _ in range(min(together, self.steps - start))]
+            index = np.concatenate(batches)
+            if not len(index):
+                views = torch.zeros(n_views, 0, *self.shape, device=self.device)
+            elif bank is None:
+                x = data.rows(index, self.device)
                 views = self.views.draw(x, n_views, derive_seed(seed, "train views", chunk))
-                views = views.reshape(n_views, *index.shape, *self.shape)
             else:
                 views = bank.pick(index, n_views, rng)
-            for i, batch in enumerate(index):
-                yield batch, views[:, i]
+            yield from zip(batches, views.split([*map(len, batches)], dim=1), strict=True)
 
     def _steps_a_draw(self):
         """Steps whose views are made in one call, by the shape alone."""

@@ -53,6 +53,8 @@ class StackedTrainer(SSLTrainer):
 
     def max_together(self, n_rows):
         """Most encoders whose stack fits the device, from the memory of one trained step."""
+        if self.is_private:
+            return 1
         if self.limit is not None:
             return self.limit
         if self.device == "cpu":
@@ -62,7 +64,13 @@ class StackedTrainer(SSLTrainer):
         return self._fits
 
     def fit_many(self, data, member, seeds, *, at=(1.0,), observers=()):
-        """Train k encoders at once, see `sslmemo.protocols.Trainer`; a stack too large is halved."""
+        """Train k encoders at once, see `sslmemo.protocols.Trainer`; a stack too large is halved.
+
+        Private trainings, whose batches are of random size, are not stacked.
+        """
+        if self.is_private:
+            yield from super().fit_many(data, member, seeds, at=at, observers=observers)
+            return
         try:
             yield from self._fit_stack(data, member, seeds, at, observers)
             return
