@@ -13,6 +13,7 @@ from .designs import Explicit
 from .export import RowsToRepresentations, write_program
 from .measurements import Quality
 from .methods import METHODS
+from .notebook import FitInNotebook
 from .persistence import check_target, read, write
 from .pool import run
 from .randomness import entropy_of, usual_torch
@@ -23,7 +24,7 @@ __all__ = ["ReadsRows", "SSLEncoder"]
 BATCH = 64  # rows embedded at once by transform
 
 
-class ReadsRows(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class ReadsRows(FitInNotebook, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """What both estimators share: how X is read, and the tags that say so."""
 
     def __sklearn_tags__(self):
@@ -115,9 +116,11 @@ class SSLEncoder(ReadsRows):
         Rows a step, from 1 to n_samples; None is min(256, n_samples).
     learning_rate : float, default=1e-3
         Peak of the one-cycle schedule of AdamW; above 0.
-    gradient_noise : GradientNoise or None, default=None
+    gradient_noise : GradientNoise, PrivateTraining or None, default=None
         Clips the gradient of every step and adds noise to it, see
-        `sslmemo.training.noise.GradientNoise`, which gives no privacy guarantee; None does not.
+        `sslmemo.training.noise.GradientNoise`, which gives no privacy guarantee;
+        `sslmemo.training.private.PrivateTraining` (``pip install sslmemo[privacy]``) clips that of every
+        row, and states an epsilon; None does neither.
     channels : {"first", "last"}, default="first"
         Where an image has its channels; never guessed.
     image_shape : tuple of int or None, default=None

@@ -302,10 +302,10 @@ class _progress:
 
     def __init__(self, plan, records, verbose):
         self.bar = None
-        if verbose:
+        done = sum(len(plan.encoders_of(b)) for b in records)
+        if verbose and done < plan.n_encoders:  # a log would show a bar that is full at once twice
             from tqdm.auto import tqdm
 
-            done = sum(len(plan.encoders_of(b)) for b in records)
             self.bar = tqdm(
                 total=plan.n_encoders, initial=done, desc="training encoders", unit="encoder"
             )

@@ -15,6 +15,7 @@ from .estimates.posterior import posterior
 from .estimates.reliability import reliability, spearman_reliability
 from .estimates.significance import one_sided_p, q_values
 from .merge import merge_runs
+from .notebook import ResultInNotebook
 from .persistence import read, write
 from .table import ScoreTable
 from .wording import methods_text, summary
@@ -22,7 +23,7 @@ from .wording import methods_text, summary
 __all__ = ["MemorizationResult"]
 
 
-class MemorizationResult:
+class MemorizationResult(ResultInNotebook):
     """Scores of every row with their errors, and the matrices they come from.
 
     Parameters

@@ -19,11 +19,12 @@ FLOORS = [
         "probes",
         "datasets",
         "sources",
+        "folders",
         "_compat",
     },
     {"designs", "plans", "estimates", "methods", "augmentations", "data", "stopping"},
     {"pool", "jobs", "merge", "rounds", "persistence", "training", "measurements"},
-    {"result", "table", "wording", "cost"},
+    {"result", "table", "wording", "cost", "notebook"},
     {
         "estimator",
         "assembly",
@@ -41,7 +42,7 @@ FLOORS = [
     {"experiments"},
     {"plotting"},
     {"reporting"},
-    {"__main__"},
+    {"__main__", "cli"},
 ]
 FLOOR_OF = {name: i for i, floor in enumerate(FLOORS) for name in floor}
 MODULES = sorted(p for p in ROOT.rglob("*.py") if p != ROOT / "__init__.py")

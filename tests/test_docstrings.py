@@ -10,6 +10,8 @@ from numpydoc.validate import validate
 
 import sslmemo
 from sslmemo import (
+    audits,
+    baselines,
     designs,
     estimates,
     experiments,
@@ -25,10 +27,14 @@ PUBLIC += [f"sslmemo.designs.{d.__name__}" for d in designs.DESIGNS.values()]
 PUBLIC += [f"sslmemo.methods.{m.__name__}" for m in methods.METHODS.values()]
 PUBLIC += [f"sslmemo.proxies.{name}" for name in proxies.__all__ if name != "PROXIES"]
 PUBLIC += [f"sslmemo.estimates.{e.__name__}" for e in estimates.ESTIMATES.values()]
+PUBLIC += ["sslmemo.methods.LayerNormed"]
+PUBLIC += [
+    f"sslmemo.training.{name}" for name in ("noise.GradientNoise", "private.PrivateTraining", "private.privacy_of")
+]
 PUBLIC += ["sslmemo.estimates.Scores", "sslmemo.estimates.held_out_correlation"]
 PUBLIC += [
     f"sslmemo.{module.__name__.split('.')[1]}.{name}"
-    for module in (experiments, measurements, scorers, stopping)
+    for module in (audits, baselines, experiments, measurements, scorers, stopping)
     for name in module.__all__
     if not name.isupper()
 ]

@@ -16,6 +16,7 @@ from ..assembly import draw_plan
 from ..data import RowIndex, read_rows
 from ..estimates import Difference, get_estimate
 from ..measurements import Correctness
+from ..notebook import FitInNotebook
 from ..pool import run
 from ..randomness import entropy_of, usual_torch
 from ..result import MemorizationResult
@@ -29,7 +30,7 @@ __all__ = ["LabelMemorizationEstimator"]
 ERROR, TEST_ERROR = "misclassified", "test_misclassified"
 
 
-class LabelMemorizationEstimator(BaseEstimator):
+class LabelMemorizationEstimator(FitInNotebook, BaseEstimator):
     """Memorization of every training label by a classifier, with errors.
 
     Trains a pool of classifiers by a design and reports Feldman's

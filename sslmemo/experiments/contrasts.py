@@ -6,11 +6,12 @@ import numpy as np
 from scipy import stats
 
 from ..estimates.blocks import check_level
+from ..notebook import SummaryInNotebook
 
 __all__ = ["Frames", "LevelFrame", "holm", "student"]
 
 
-class Frames:
+class Frames(SummaryInNotebook):
     """DataFrames of a result that has a `table` and a `summary_table`."""
 
     def to_frame(self):
