@@ -29,7 +29,8 @@ PUBLIC += [f"sslmemo.proxies.{name}" for name in proxies.__all__ if name != "PRO
 PUBLIC += [f"sslmemo.estimates.{e.__name__}" for e in estimates.ESTIMATES.values()]
 PUBLIC += ["sslmemo.methods.LayerNormed"]
 PUBLIC += [
-    f"sslmemo.training.{name}" for name in ("noise.GradientNoise", "private.PrivateTraining", "private.privacy_of")
+    f"sslmemo.training.{name}"
+    for name in ("noise.GradientNoise", "private.PrivateTraining", "private.privacy_of")
 ]
 PUBLIC += ["sslmemo.estimates.Scores", "sslmemo.estimates.held_out_correlation"]
 PUBLIC += [
