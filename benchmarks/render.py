@@ -36,7 +36,14 @@ PAGES = {
         "generalization_long_tail",
         "generalization_ablation",
     ],
-    "comparison.md": ["comparison_labels"],
+    "comparison.md": [
+        "comparison_definitions",
+        "comparison_labels",
+        "comparison_deja_vu",
+        "comparison_membership",
+        "comparison_duplicates",
+        "comparison_privacy",
+    ],
     "estimators.md": [
         "estimators_digits_mlp",
         "estimators_digits_convnet",
@@ -59,6 +66,12 @@ BRIEF = ("estimator", "design", "encoders", "row_epochs", "n_replicates", "spear
 def shown(record):
     """Rows for the page; all of them are in the JSON file."""
     rows = record["rows"]
+    if record["name"] == "comparison_membership":  # not by tenths of the rows, nor paired gains
+        return [
+            {k: v for k, v in r.items() if "gain" not in k} for r in rows if r["part"] == "attacks"
+        ]
+    if record["name"] == "comparison_definitions":  # those with the pool, and repeatabilities
+        return [r for r in rows if r["first"] in ("SSL memorization", r["second"])]
     if record["name"].startswith("removal"):  # the first probe's
         return [r for r in rows if r.get("metric", "accuracy").startswith("accuracy")]
     if record["name"].startswith("estimators") and "estimator" in rows[0]:

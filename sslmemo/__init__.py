@@ -27,6 +27,7 @@ _PLACES = {
     "SSLEncoder": "encoder",
     "ScoreDistributionDisplay": "plotting",
     "memorization_scores": "prefit",
+    "write_report": "reporting",
 }
 
 __all__ = sorted(_PLACES)

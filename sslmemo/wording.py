@@ -179,11 +179,12 @@ def _reading(result, p):
         else:
             say.append("The ranking would largely repeat with new encoders and new views.")
         clear = int((result.table()["q_value"] < 0.05).sum())
-        sentence = f"{clear} rows are memorized more than the median row (q < 0.05)"
+        sentence = f"{clear} {'row is' if clear == 1 else 'rows are'} memorized more than the median row (q < 0.05)"
         if result.default_top_k < np.isfinite(scores.score).sum():
             sure = int((result.posterior.top_k_probability(result.default_top_k) > 0.9).sum())
             sentence += (
-                f"; {sure} rows belong to the top {result.default_top_k} with probability above 0.9"
+                f"; {sure} {'row belongs' if sure == 1 else 'rows belong'} to the top "
+                f"{result.default_top_k} with probability above 0.9"
             )
         say.append(sentence + ".")
     if interval.value < 1 and run.plan.design in ("subsample", "explicit"):

@@ -174,7 +174,7 @@ def _write_report(est, rows, args):
     from sslmemo import write_report
 
     title = f"Memorization of {Path(args.data).resolve().name}"
-    write_report(est, rows.X, args.report, y=rows.y, title=title)
+    write_report(est, rows.X, args.report, y=rows.y, names=rows.origin.get("file"), title=title)
     if not args.quiet:
         print(f"The report is {args.report}: open it in a browser.", file=sys.stderr)
 
