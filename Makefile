@@ -1,13 +1,15 @@
 # make demo   the main job on 1,000 MNIST digits: pictures, table and summary in demo/
 # make test   the test suite (under 8 minutes on 2 cores)
-# Both make their own .venv; neither needs a GPU or any data beyond Python packages.
+# make docs   the documentation, all examples run for their figures; docs-quick leaves them out
+# All make their own .venv; neither needs a GPU or any data beyond Python packages.
 
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
+SPHINX := $(PY) -m sphinx -W --keep-going -b html
 
-.PHONY: demo test test-slow bench bench-full lint clean
+.PHONY: demo test test-slow docs docs-quick bench bench-full lint clean
 
 demo: $(READY)
 	$(PY) examples/plot_mnist_ranking.py demo
@@ -19,6 +21,12 @@ test: $(READY)
 
 test-slow: $(READY)
 	$(PY) -m pytest -q -s -m slow
+
+docs: $(VENV)/.docs
+	$(SPHINX) docs docs/_build/html
+
+docs-quick: $(VENV)/.docs
+	$(SPHINX) -D plot_gallery=0 docs docs/_build/html
 
 bench: $(READY)
 	$(PY) -m benchmarks short
@@ -40,5 +48,10 @@ $(READY): setup.cfg constraints.txt
 	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[plot,frame,dev]"
 	touch $@
 
+$(VENV)/.docs: $(READY)
+	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"
+	touch $@
+
 clean:
-	rm -rf $(VENV) demo build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) demo build dist *.egg-info .pytest_cache .ruff_cache .hypothesis \
+		docs/_build docs/gallery docs/api/generated docs/sg_execution_times.rst

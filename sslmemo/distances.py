@@ -59,7 +59,23 @@ DISTANCES = {f.__name__: f for f in (euclidean, sqeuclidean, cosine, angular, ma
 
 
 def get_distance(distance):
-    """Return the function of a name, or the callable itself."""
+    """Return the function of a name, or the callable itself.
+
+    Parameters
+    ----------
+    distance : str or callable
+        Name in `DISTANCES`, or (z1, z2) -> (b,) of embeddings (b, d) each.
+
+    Returns
+    -------
+    callable
+        (z1, z2) -> (b,).
+
+    Raises
+    ------
+    TypeError, ValueError
+        It is neither, a class, or an unknown name.
+    """
     if isinstance(distance, str):
         return named(distance, DISTANCES, "distance")
     if not callable(distance) or isinstance(distance, type):

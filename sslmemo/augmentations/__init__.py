@@ -19,7 +19,18 @@ AUGMENTATIONS = (*IMAGE_PRESETS, "scarf")
 
 
 def auto_augmentation(shape):
-    """Name that "auto" stands for: scarf for tables, simclr for colour, digits for grey images."""
+    """Name that "auto" stands for: scarf for tables, simclr for colour, digits for grey images.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of one row: (d,) or (c, h, w).
+
+    Returns
+    -------
+    str
+        A name in `AUGMENTATIONS`.
+    """
     if len(shape) == 1:
         return "scarf"
     return "simclr" if shape[0] == 3 else "digits"

@@ -46,5 +46,11 @@ class FeatureCorruption(nn.Module):
         return torch.where(corrupt, self.reference.to(x.device).gather(0, donor), x)
 
     def extra_repr(self):
-        """Parameters, for the repr."""
+        """Tell the parameters, for the repr.
+
+        Returns
+        -------
+        str
+            As torch shows them.
+        """
         return f"rate={self.rate}, n_reference={self.n_reference}"

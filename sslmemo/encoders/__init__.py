@@ -30,7 +30,18 @@ ENCODERS = {
 
 
 def auto_encoder(shape):
-    """Name that "auto" stands for: convnet for colour images of 32 px and more, else mlp."""
+    """Name that "auto" stands for: convnet for colour images of 32 px and more, else mlp.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of one sample: (d,) or (c, h, w).
+
+    Returns
+    -------
+    str
+        A name in `ENCODERS`.
+    """
     big = len(shape) == 3 and shape[0] == 3 and min(shape[1:]) >= 32
     return "convnet" if big else "mlp"
 
@@ -86,7 +97,25 @@ def build_encoder(encoder, shape):
 
 
 def output_dim(encoder, shape):
-    """Length of the encoder's representation of one sample; checks that it is a vector."""
+    """Length of the encoder's representation of one sample; checks that it is a vector.
+
+    Parameters
+    ----------
+    encoder : torch.nn.Module
+        Asked in eval mode, and put back.
+    shape : tuple of int
+        Shape of one sample.
+
+    Returns
+    -------
+    int
+        The d of (b, d).
+
+    Raises
+    ------
+    ValueError
+        It can't read such samples, or gives no vectors.
+    """
     was_training = encoder.training
     encoder.eval()
     try:

@@ -165,6 +165,7 @@ def block_differences(means, normalize=None):
     Parameters
     ----------
     means : BlockMeans
+        Of every block and row.
     normalize : {None, "encoder", "relative", "range"}, default=None
         "encoder" is None here: it acts on the alignments, see `divide_by_encoder_mean`.
         "relative" is (out - in) / (out + in), linearised in the blocks (delta method), between

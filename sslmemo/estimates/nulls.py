@@ -38,11 +38,13 @@ def noise_band(blocks, level=0.95, n_flips=200, seed=0):
     Parameters
     ----------
     blocks : ndarray of float, shape (n_blocks, n_samples)
+        Block values, `Scores.blocks`.
     level : float, default=0.95
         Share of the null scores inside, over all rows, in (0, 1).
     n_flips : int, default=200
         Draws of the signs.
     seed : int, default=0
+        Of the draws.
 
     Returns
     -------

@@ -53,6 +53,7 @@ def reliability(blocks, level=0.95):
         Block values, `Scores.blocks`. For independent subsets, whose values are linearised, the
         answer is approximate.
     level : float, default=0.95
+        Confidence, in (0, 1).
 
     Returns
     -------
@@ -94,6 +95,7 @@ def blocks_for(target, blocks, level=0.95):
     blocks : ndarray of float, shape (n_blocks, n_samples)
         The pilot's block values, of at least two blocks; three for the interval.
     level : float, default=0.95
+        Confidence, in (0, 1).
 
     Returns
     -------
@@ -129,6 +131,7 @@ def spearman_reliability(blocks, seed=0):
     Parameters
     ----------
     blocks : ndarray of float, shape (n_blocks, n_samples)
+        Block values, `Scores.blocks`.
     seed : int, default=0
         Of 200 random splits, where there are more than that.
 

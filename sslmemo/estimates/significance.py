@@ -20,6 +20,7 @@ def one_sided_p(scores, min_score=None):
     Parameters
     ----------
     scores : Scores
+        Of an estimate.
     min_score : float, default=None
         In the unit of the score. None means the pool's median score: against 0 nearly every row of
         an ordinary pool is significant, which tells nothing.
@@ -75,7 +76,9 @@ def sign_flip_q(blocks, min_score=None, n_flips=200, seed=0):
     min_score : float, default=None
         None means the median score.
     n_flips : int, default=200
+        Draws of the signs.
     seed : int, default=0
+        Of the draws.
 
     Returns
     -------
