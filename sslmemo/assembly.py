@@ -162,13 +162,14 @@ def draw_plan(estimator, data, index, groups, entropy):
     """
     design = get_design(estimator.design)
     if groups is None and index.duplicates():
-        said = f"{index.duplicates()} rows of X are copies of others; "
+        copies = index.duplicates()
+        said = f"{copies} {'row of X is a copy' if copies == 1 else 'rows of X are copies'} of others; "
         if getattr(design, "ties", True):
             groups = index.copy_of
             said += "copies are kept in or out together, as one group. Pass groups= to decide."
         else:
             said += "a copy on the other side hides what is memorized of a row."
-        warnings.warn(said, stacklevel=4)
+        warnings.warn(said, stacklevel=5)
     plan = design.draw(len(data), estimator.n_encoders, entropy, groups)
     if plan.contrast is None:
         _check_scored(plan, design)
@@ -176,7 +177,7 @@ def draw_plan(estimator, data, index, groups, entropy):
         warnings.warn(
             f"{plan.n_encoders} encoders are one block of {design.name!r}: the scores have no "
             "standard error. Two blocks have one, 16 a good one.",
-            stacklevel=4,
+            stacklevel=5,
         )
     return plan
 
@@ -198,5 +199,5 @@ def _check_scored(plan, design):
         f"{lost} rows are never in or never out of a training set and get NaN: with random subsets "
         f"of this size {enough} encoders would cover all rows (probability 0.95), balanced "
         "blocks always do.",
-        stacklevel=5,
+        stacklevel=6,
     )

@@ -43,7 +43,8 @@ class Cost:
 
     def __str__(self):
         return (
-            f"{self.n_encoders} encoders in {self.n_blocks} blocks on {self.n_jobs} processes: "
+            f"{self.n_encoders} encoders in {self.n_blocks} block{'s' * (self.n_blocks != 1)} on "
+            f"{self.n_jobs} process{'es' * (self.n_jobs != 1)}: "
             f"about {_duration(self.seconds)} ({self.seconds_per_encoder:.2f} s an encoder), "
             f"{self.memory / 2**20:.0f} MiB of results and rows"
         )

@@ -10,6 +10,8 @@ __all__ = ["collapsed_encoders", "methods_text", "summary"]
 COLLAPSED_SPREAD = 0.01  # of unit representations, whose spread is near 1 in a healthy encoder
 COLLAPSED_RANK = 1.5
 LINE_SPREAD = 0.5
+LOW_RANK = 2.0  # hardly more than one direction: a partial collapse, or hardly trained
+SAME = 1e-4  # of the mean alignment: scores below it are the last digits of equal encoders
 
 
 def collapsed_encoders(run):
@@ -22,6 +24,12 @@ def collapsed_encoders(run):
     return np.flatnonzero((spread < COLLAPSED_SPREAD) | line)
 
 
+def has_low_rank(run):
+    """Whether the median encoder uses hardly more than one direction, without having collapsed."""
+    rank = run.values.get("effective_rank")
+    return rank is not None and bool(np.nanmedian(rank) < LOW_RANK)
+
+
 def summary(result):
     """What a reader should conclude from a result, in words."""
     run, scores = result.run, result.scores
@@ -30,7 +38,7 @@ def summary(result):
     lines = [f"Memorization of {known.sum()} of {len(score)} rows"]
     lines.append(
         f"  estimand      {estimand(result)}\n"
-        f"  encoders      {plan.n_encoders} in {len(plan.seed)} blocks"
+        f"  encoders      {plan.n_encoders} in {len(plan.seed)} block{'s' * (len(plan.seed) != 1)}"
         + (f", {len(run.failures)} blocks failed" if run.failures else "")
     )
     if (note := _stopped(run)) is not None:
@@ -46,7 +54,7 @@ def summary(result):
         f"  mean score    {mean:.4g} (standard error {error:.2g}); "
         f"5% to 95% of rows: {low:.4g} to {high:.4g}"
     )
-    lines += _error_lines(result) + _quality_line(result) + _collapse(run) + _reading(result, p)
+    lines += _error_lines(result) + _quality_line(result) + _collapse(result) + _reading(result, p)
     return "\n".join(lines)
 
 
@@ -137,15 +145,29 @@ def _quality_line(result):
     return [line]
 
 
-def _collapse(run):
-    """A warning where low scores are bought by collapse."""
+def _collapse(result):
+    """Warnings where low scores are bought by collapse, or by encoders that have not trained."""
+    said, run = [], result.run
     collapsed = collapsed_encoders(run)
-    if not len(collapsed):
-        return []
-    return [
-        f"WARNING: {len(collapsed)} of {run.plan.n_encoders} encoders collapsed (all rows at one "
-        "point or on one line): their alignment is low for a bad reason, and so are scores from them."
-    ]
+    if len(collapsed):
+        said.append(
+            f"WARNING: {len(collapsed)} of {run.plan.n_encoders} encoders collapsed (all rows at one "
+            "point or on one line): their alignment is low for a bad reason, and so are scores from them."
+        )
+    elif has_low_rank(run):
+        said.append(
+            "CAUTION: representations vary along hardly more than one direction (effective rank "
+            f"{np.nanmedian(run.values['effective_rank']):.2g}): a partial collapse, or encoders that have "
+            "hardly trained. Low scores may come from it."
+        )
+    scores = result.scores.difference
+    level = np.nanmean([scores.in_mean, scores.out_mean])
+    if np.nanmax(np.abs(scores.score)) < SAME * level:
+        said.append(
+            "WARNING: f and g are all but the same encoder: no score reaches a ten-thousandth of the mean "
+            "alignment. They have hardly trained; raise epochs or learning_rate."
+        )
+    return said
 
 
 def _reading(result, p):

@@ -133,7 +133,7 @@ def test_twins_hide_each_other_unless_tied(digits):
 
 
 def test_copies_are_tied_with_a_warning(tiny, table):
-    with pytest.warns(UserWarning, match="1 rows of X are copies"):
+    with pytest.warns(UserWarning, match="1 row of X is a copy of others"):
         est = tiny().fit(np.concatenate([table, table[:1]]))
     assert (est.membership_[:, 0] == est.membership_[:, 60]).all()
 
@@ -412,6 +412,23 @@ def test_a_collapse_is_said_aloud(fitted):
         "1 of 8 encoders collapsed"
         in MemorizationResult(replace(fitted.result_.run, values=values)).summary()
     )
+
+
+def test_low_rank_and_equal_encoders_are_said_aloud(fitted):
+    from dataclasses import replace
+
+    def summary(**values):
+        run = replace(fitted.result_.run, values={**fitted.result_.run.values, **values})
+        return MemorizationResult(run).summary()
+
+    said = fitted.result_.summary()
+    assert "CAUTION" not in said
+    assert "WARNING" not in said
+    assert "hardly more than one direction (effective rank 1.4)" in summary(
+        effective_rank=np.full(8, 1.4), spread=np.full(8, 0.3)
+    )
+    alike = 0.5 + 1e-6 * np.random.default_rng(0).standard_normal(fitted.membership_.shape)
+    assert "f and g are all but the same encoder" in summary(alignment=alike)
 
 
 def test_no_difference_is_said_aloud(fitted):
