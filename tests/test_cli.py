@@ -307,7 +307,7 @@ def test_scores_are_those_of_the_library(images, tmp_path, capsys):
 def test_cost_is_told_and_nothing_written(images, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert run("cost", images, *FAST) == 0
-    assert "8 encoders in 2 blocks on 1 processes: about" in capsys.readouterr().out
+    assert "8 encoders in 2 blocks on 1 process: about" in capsys.readouterr().out
     assert os.listdir(tmp_path) == ["images"]
 
 
