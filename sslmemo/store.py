@@ -151,16 +151,25 @@ class Store:
                 write_whole(path, json.dumps(config, sort_keys=True, indent=1).encode() + b"\n")
 
     def differences(self, config):
-        """How the most similar other run of the same design differs: list of str, or None."""
+        """How the most similar other run of the same design and purpose differs: list of str, or None."""
         found = []
         for path in self.folder.glob("run-*.json"):
             try:
                 other = json.loads(path.read_text())
-                if other.get("design") == config.get("design") and other != config:
+                if _purpose(other) == _purpose(config) and other != config:
                     found.append(sorted(_differences(other, config)))
             except (OSError, ValueError, AttributeError):
                 continue
         return min(found, key=len, default=None)
+
+
+def _purpose(config):
+    """Design, kind of trainer and first measurement: where one differs, another question was asked."""
+    trainer = config.get("trainer") or {}
+    kind = trainer.get("trainer") if isinstance(trainer, dict) else None
+    first = next(iter(config.get("measurements") or ()), None)
+    name = first.get("measurement") if isinstance(first, dict) else None
+    return config.get("design"), kind, name
 
 
 def _differences(old, new, name=""):

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from mean_training import Bulky, MeanTrainer, Norm
 
-from sslmemo import MemorizationEstimator
+from sslmemo import LabelMemorizationEstimator, MemorizationEstimator
 from sslmemo.data import as_data
 from sslmemo.designs import Subsample
 from sslmemo.pool import Finished, run
@@ -406,6 +406,9 @@ def test_a_fresh_start_is_said_aloud(tmp_path, table, capsys):
     assert "none of this one's blocks" in said
     assert "trainer.learning_rate was 0.001, is 0.01" in said
     assert "holds other runs" not in fit(learning_rate=0.1, verbose=0)
+    y = np.arange(len(table)) % 2
+    LabelMemorizationEstimator(n_encoders=4, memory=tmp_path, random_state=0).fit(table, y)
+    assert "holds other runs" not in capsys.readouterr().err  # another question
 
 
 def test_claims_are_held_freed_and_seen_by_others(tmp_path):
