@@ -14,7 +14,7 @@ import numpy as np
 
 from ._compat import check_in_range
 
-__all__ = ["ImageFolder", "UnreadableError", "read_folder"]
+__all__ = ["ImageFolder", "UnreadableError", "left_out_note", "read_folder"]
 
 ENDINGS = (
     ".bmp",
@@ -34,6 +34,12 @@ USUAL_SIZE = 32
 LISTED = 10
 TRANSPOSED = 5  # EXIF orientations from here on swap width and height
 ORIENTATION = 0x0112
+# notes of one image and of many
+SEVERAL_FRAMES = ("has several frames: the first was read",
+                  "have several frames: the first was read")  # fmt: skip
+TRANSPARENT = ("is transparent in places: it was laid on white",
+               "are transparent in places: they were laid on white")  # fmt: skip
+NO_CLASS = "(none)"  # of images beside the folders of the classes
 
 
 class UnreadableError(ValueError):
@@ -72,7 +78,8 @@ class ImageFolder:
         uint8; or float32 in [0, 1] where some image has more than 8 bits. One channel where all
         images are grey, else three.
     y : ndarray of str, shape (n,), or None
-        Class of each: its first subfolder, ``"."`` for none; None where there are no subfolders.
+        Class of each: its first subfolder, ``"(none)"`` for an image beside these; None where there
+        are no subfolders.
     names : list of str
         Path of each relative to the folder, with ``/``, sorted.
     notes : tuple of str
@@ -152,12 +159,31 @@ def read_folder(path, *, size=None, grey=False, classes=None, skip_bad=False, ve
                 bad[name] = _reason(error)
     if bad and not (skip_bad and images):
         raise UnreadableError("images", sorted(_spelled(bad)), len(names))
-    notes += [f"{len(bad)} of {len(names)} images can't be read and were left out"] * bool(bad)
-    notes += [f"{count} images {what}" for what, count in tally.items()]
+    notes += [left_out_note(len(bad), len(names), "images")] * bool(bad)
+    notes += [_told(count, *what) for what, count in tally.items()]
+    coloured = sum(len(image) == 3 for image in images.values())
+    if 0 < coloured < len(images):
+        notes.append(
+            f"{coloured} of {len(images)} images {'has' if coloured == 1 else 'have'} colours, so all "
+            "have 3 channels (set grey, --grey, to make all grey)"
+        )
     names = list(images)
     labels = [_class_of(n) for n in names]
-    y = np.array([_clean(label) for label in labels]) if set(labels) != {"."} else None
+    y = np.array([_clean(label) for label in labels]) if set(labels) != {NO_CLASS} else None
+    loose = labels.count(NO_CLASS)
+    if y is not None and loose:
+        notes.append(_told(loose, f"lies beside the folders of classes: its class is {NO_CLASS!r}",
+                           f"lie beside the folders of classes: their class is {NO_CLASS!r}"))  # fmt: skip
     return ImageFolder(_stack(list(images.values())), y, [_clean(n) for n in names], tuple(notes))
+
+
+def left_out_note(count, total, what):
+    """Say how many of a source's images or lines were left out as unreadable: str."""
+    return f"{count} of {total} {what} can't be read and {'was' if count == 1 else 'were'} left out"
+
+
+def _told(count, of_one, of_many):
+    return f"1 image {of_one}" if count == 1 else f"{count} images {of_many}"
 
 
 def _find(folder):
@@ -182,13 +208,14 @@ def _find(folder):
     if not names:
         there = f"it holds other files ({listed})" if others else "it is empty"
         raise ValueError(f"no image in {str(folder)!r}: {there}. Read are {', '.join(ENDINGS)}.")
-    note = f"{others.total()} other files were left alone ({listed})"
+    one = others.total() == 1
+    note = f"{others.total()} other {'file was' if one else 'files were'} left alone ({listed})"
     return sorted(names), [note] if others else []
 
 
 def _class_of(name):
     head, slash, _ = name.partition("/")
-    return head if slash else "."
+    return head if slash else NO_CLASS
 
 
 def _of_classes(names, classes):
@@ -236,7 +263,7 @@ def _decode(path, shape, grey, tally):
     done = set()
     with _quiet(), Image.open(path) as image:
         if getattr(image, "is_animated", False):
-            done.add("have several frames: the first was read")
+            done.add(SEVERAL_FRAMES)
         image.load()
         image = _plain(ImageOps.exif_transpose(image), grey, done)
     if image.size != shape[::-1]:
@@ -261,7 +288,7 @@ def _plain(image, grey, done):
     if image.mode in ("RGBA", "LA", "PA", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA")
         if image.getextrema()[3][0] < 255:
-            done.add("are transparent in places: they were laid on white")
+            done.add(TRANSPARENT)
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image).convert("RGB")
     if image.mode in ("1", "L"):

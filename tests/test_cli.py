@@ -14,7 +14,7 @@ from PIL import Image
 import sslmemo
 from sslmemo import MemorizationEstimator
 from sslmemo.cli import main
-from sslmemo.cli.arguments import OPTION_OF, build_parser
+from sslmemo.cli.arguments import OPTION_OF, build_parser, in_options
 from sslmemo.cli.rows import read
 from sslmemo.designs import Subsample
 from sslmemo.folders import UnreadableError, read_folder
@@ -72,7 +72,11 @@ def test_loose_images_have_no_class_unless_others_do(tmp_path):
     picture(tmp_path, "1.png", noise(4, 4))
     assert read_folder(tmp_path).y is None
     picture(tmp_path, "cat/2.png", noise(4, 4))
-    assert read_folder(tmp_path).y.tolist() == [".", "cat"]
+    assert read_folder(tmp_path).y.tolist() == ["(none)", "cat"]
+    assert read_folder(tmp_path).notes == (
+        "1 image lies beside the folders of classes: its class is '(none)'",
+    )
+    assert read_folder(tmp_path, classes=["(none)"]).names == ["1.png"]
 
 
 def test_grey_images_have_one_channel_however_they_are_stored(tmp_path):
@@ -85,7 +89,11 @@ def test_grey_images_have_one_channel_however_they_are_stored(tmp_path):
     for image in X:
         np.testing.assert_array_equal(image[0], grey)
     picture(tmp_path, "4.png", noise(4, 4, 3))
-    X = read_folder(tmp_path).X
+    found = read_folder(tmp_path)
+    assert [note[:28] for note in found.notes] == ["1 of 4 images has colours, s"]
+    assert "--grey" in found.notes[0]
+    assert read_folder(tmp_path, grey=True).notes == ()
+    X = found.X
     assert X.shape == (4, 3, 4, 4)
     np.testing.assert_array_equal(X[0], np.stack([grey] * 3))
     assert read_folder(tmp_path, grey=True).X.shape == (4, 1, 4, 4)
@@ -97,7 +105,11 @@ def test_transparency_is_laid_on_white(tmp_path):
     picture(tmp_path, "1.png", pixels)
     found = read_folder(tmp_path)
     assert found.X[0, 0].tolist() == [[255, 100], [round(0.2 * 100 + 0.8 * 255), 100]]
-    assert any("transparent" in n for n in found.notes)
+    assert found.notes == ("1 image is transparent in places: it was laid on white",)
+    picture(tmp_path, "2.png", pixels)
+    notes = read_folder(tmp_path).notes
+    assert notes == ("2 images are transparent in places: they were laid on white",)
+    (tmp_path / "2.png").unlink()
     pixels[..., 3] = 255
     picture(tmp_path, "1.png", pixels)
     assert read_folder(tmp_path).notes == ()
@@ -165,7 +177,7 @@ def test_hidden_and_other_files_are_left_alone(tmp_path):
     (tmp_path / "labels.txt").write_text("cat")
     found = read_folder(tmp_path)
     assert found.names == ["1.png"]
-    assert found.notes == ("1 other files were left alone (1 .txt)",)
+    assert found.notes == ("1 other file was left alone (1 .txt)",)
 
 
 def test_a_link_that_leads_back_ends(tmp_path):
@@ -188,7 +200,7 @@ def test_bad_files_are_all_listed_and_left_out_on_demand(tmp_path, capsys):
     assert str(tmp_path) not in said
     found = read_folder(tmp_path, skip_bad=True)
     assert found.names == ["good.png"]
-    assert "12 of 13" in found.notes[0]
+    assert found.notes == ("12 of 13 images can't be read and were left out",)
     assert run("cost", tmp_path) == 2
     assert "leave them out by --skip-bad" in capsys.readouterr().err
     good.unlink()
@@ -238,6 +250,8 @@ def test_faulty_lines_of_a_csv_are_listed(tmp_path):
     rows = rows_of(path, "--skip-bad")
     assert rows.X.tolist() == [[1, 2], [11, 12]]
     assert rows.origin == {"line": [2, 7]}
+    path.write_text("a,b\n1,2\n3,\n11,12\n")
+    assert rows_of(path, "--skip-bad").notes == ["1 of 3 lines can't be read and was left out"]
 
 
 @pytest.mark.parametrize(
@@ -269,10 +283,16 @@ def test_an_npz_is_its_arrays(tmp_path):
     assert rows.X.shape == (6, 3, 8, 9)
     assert rows.X.dtype == np.uint8
     np.savez(path, X=np.array([{}], dtype=object))
-    with pytest.raises(ValueError, match="can't be read"):
+    with pytest.raises(ValueError, match="can't be read") as caught:
         rows_of(path)
+    assert "pickle" not in str(caught.value)  # never advised: it runs what the file says
+    assert not str(caught.value).endswith("..")
     path.write_bytes(b"no zip")
-    with pytest.raises(ValueError, match="can't be read"):
+    with pytest.raises(ValueError, match="it is no .npz of NumPy, or a damaged one"):
+        rows_of(path)
+    with open(path, "wb") as file:
+        np.save(file, table)
+    with pytest.raises(ValueError, match="it is no .npz of NumPy"):
         rows_of(path)
 
 
@@ -343,9 +363,12 @@ def test_memory_keeps_what_was_trained(images, tmp_path, capsys):
         (["images", "--encoders", "6"], "--encoders=6 is no multiple"),
         (["images", "--method", "simcrl"], "--method='simcrl' is unknown. Did you mean 'simclr'"),
         (["images", "--encoder", "net"], "--encoder='net' is unknown"),
-        (["images", "--epochs", "-1"], "--epochs must be"),
         (["images", "--seed", "-1"], "--seed"),
-        (["images", "--jobs", "0"], "--jobs"),
+        (["images", "--memory", "there.csv"], "--memory 'there.csv' is a file: name a folder."),
+        (["images", "--report", "r.pdf"], "--report writes HTML: let 'r.pdf' end with .html."),
+        (["images", "--encoders", "8", "--until-reliability", ".8"],
+         "--until-reliability looks first after 4 blocks, but --encoders=8 are 2 blocks of the "
+         "subsample design: raise --encoders."),
         (["images", "--top", "25"], "--top must be at most"),
         (["images", "--until-reliability", "1.5"], "--until-reliability"),
         (["images", "--label", "kind"], "--label is for a .csv"),
@@ -369,7 +392,8 @@ def test_bad_input_is_one_message_and_two(argv, said, images, monkeypatch, capsy
     assert out == ""
     assert err.count("sslmemo: error: ") == 1
     assert said in err
-    assert "Traceback" not in err
+    for python in ("Traceback", "n_encoders", "stop_when", "Errno"):
+        assert python not in err
     assert not os.path.exists("scores.csv")
 
 
@@ -380,6 +404,60 @@ def test_a_wrong_command_line_ends_with_two(argv, capsys):
         main(argv)
     assert stop.value.code == 2
     assert "usage:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--epochs", "-3", "must be a number above 0, got -3\n"),
+        ("--epochs", "nan", "must be a number above 0, got nan\n"),
+        ("--epochs", "many", "must be a number above 0, got many\n"),
+        ("--jobs", "0", "must not be 0: 1 is one process, -1 all cores"),
+        ("--jobs", "two", "invalid whole number value: 'two'"),
+    ],
+)
+def test_a_wrong_number_is_named_as_it_was_typed(option, value, said, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["score", "x", option, value])
+    assert stop.value.code == 2
+    assert f"argument {option}: {said}" in capsys.readouterr().err
+
+
+def test_messages_speak_of_options_alone():
+    assert in_options("memory='m' can't be written: [Errno 28] No space left") == (
+        "--memory='m' can't be written: No space left"
+    )
+    assert in_options("copies go together. Pass groups= to decide.") == "copies go together."
+    for kept in (
+        "images of one size. The method",
+        "several columns 'top_k': rename",
+        "top_k_probability",
+    ):
+        assert in_options(kept) == kept
+
+
+def test_columns_that_one_block_cannot_fill_are_left_out(images, tmp_path, capsys):
+    few = ["--encoders", "4", "--epochs", "1", "--jobs", "1"]
+    assert run("score", images, "--out", tmp_path / "s.csv", *few) == 0
+    out = capsys.readouterr().out
+    table = out[out.index("most memorized row") :]
+    assert "nan" not in table
+    assert table.splitlines()[1].split() == ["file", "class", "score"]
+    assert "Unknown from one block of encoders: standard_error, posterior_low" in table
+    assert "standard_error" in (tmp_path / "s.csv").read_text().splitlines()[0]
+
+
+def test_measurements_as_labels_make_no_classes_of_the_report(tmp_path, capsys):
+    path, report = tmp_path / "t.csv", tmp_path / "r.html"
+    rng = np.random.default_rng(0)
+    lines = [f"{a},{b},{c}" for a, b, c in rng.normal(size=(30, 3))]
+    path.write_text("a,b,age\n" + "\n".join(lines))
+    argv = ["score", path, "--label", "age", "--out", tmp_path / "s.csv", "--report", report]
+    assert run(*argv, *FAST) == 0
+    err = capsys.readouterr().err
+    assert "note: 30 classes of 30 rows group nothing: the report shows none" in err
+    assert "warning: the y of fit" not in err
+    assert 'id="classes"' not in report.read_text(encoding="utf-8")
 
 
 def test_a_report_is_written(images, tmp_path, capsys):
@@ -430,7 +508,8 @@ def test_warnings_are_lines(tmp_path, capsys):
     lines = capsys.readouterr().err.splitlines()
     assert lines
     assert all(line.startswith("warning: ") for line in lines)
-    assert any("copies" in line or "equal" in line for line in lines)
+    assert any("copies" in line or "copy" in line for line in lines)
+    assert not any("groups=" in line for line in lines)
 
 
 def test_every_renamed_parameter_has_its_option():

@@ -1,6 +1,7 @@
 """The report: its numbers are the result's, the file stands alone, and no text of the user runs."""
 
 import base64
+import dataclasses
 import io
 import json
 import re
@@ -14,11 +15,12 @@ from report_cases import browser, open_page, simulated
 from sklearn.exceptions import NotFittedError
 from sklearn.neighbors import KDTree
 
-from sslmemo import MemorizationEstimator, write_report
+from sslmemo import MemorizationEstimator, MemorizationResult, write_report
 from sslmemo.data import Data, Layout
 from sslmemo.designs import LeaveOneOut
 from sslmemo.experiments import RemovalCurve, agreement
 from sslmemo.reporting.content import (
+    are_classes,
     collect,
     dots_of_rows,
     duration,
@@ -140,6 +142,16 @@ def test_dots_give_back_the_alignments(fitted):
 )
 def test_durations(seconds, words):
     assert duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("rank", "spread", "state"), [(30, 0.9, "good"), (1.6, 0.2, "caution"), (1.2, 0.9, "bad")]
+)
+def test_collapse_is_told_by_rank_and_spread(fitted, rank, spread, state):
+    known = {"effective_rank": np.full(8, rank), "spread": np.full(8, spread)}
+    run = dataclasses.replace(fitted.result_.run, values={**fitted.result_.run.values, **known})
+    cards = {card["name"]: card for card in trust(MemorizationResult(run))}
+    assert cards["Collapse"]["state"] == state
 
 
 def test_one_block_is_called_unknown():
@@ -317,7 +329,7 @@ def test_removal_and_agreement_are_shown_when_given(fitted, digits, tmp_path):
     path = tmp_path / "r.html"
     write_report(fitted, digits[0], path, removal=curve, agreement=both)
     html = path.read_text(encoding="utf-8")
-    assert html.count("<svg ") == 3
+    assert html.count("<svg ") == 4
     assert 'id="removal"' in html
     assert 'id="agreement"' in html
     assert "<b>" not in html
@@ -376,8 +388,21 @@ def test_early_errors(fitted, digits, tiny, tmp_path, monkeypatch):
         write_report(fitted, X, tmp_path)
     with pytest.raises(ValueError, match="y must have one label for each of the 120 rows"):
         write_report(fitted, X, path, y[:-1])
-    with pytest.raises(ValueError, match="X has 119 rows, but 120 were fitted"):
-        write_report(fitted, X[:-1], path)
+    for labels in (None, y[:-1]):  # X is told of first
+        with pytest.raises(ValueError, match="X has 119 rows, but 120 were fitted"):
+            write_report(fitted, X[:-1], path, labels)
+    for other in (str(path), path):
+        with pytest.raises(TypeError, match=r"got the path '.*order is write_report\(estimator, X"):
+            write_report(fitted, other, X)
+    with pytest.raises(
+        TypeError, match="path must be a str or a path, got a ndarray: the"
+    ) as caught:
+        write_report(fitted, X, y)
+    assert len(str(caught.value)) < 120
+    with pytest.raises(ValueError, match="ends with .pdf, but a report is HTML"):
+        write_report(fitted, X, tmp_path / "r.pdf")
+    with pytest.raises(ValueError, match="y has 120 distinct values for 120 rows: .* Bin it"):
+        write_report(fitted, X, path, np.random.default_rng(0).random(120))
     with pytest.raises(ValueError, match="row 0 of X is not that row of fit"):
         write_report(fitted, X[::-1], path)
     with pytest.raises(ValueError, match="120 of 120 rows were not seen in fit"):
@@ -400,6 +425,56 @@ def test_early_errors(fitted, digits, tiny, tmp_path, monkeypatch):
     assert not path.exists()
 
 
+@pytest.mark.parametrize("name", ["r", "r.htm", "r.HTML"])
+def test_endings_of_a_page(name, tmp_path):
+    X = np.random.default_rng(0).random((24, 3))
+    write_report(simulated(X), X, tmp_path / name)
+    assert (tmp_path / name).read_bytes().startswith(b"<!doctype html>")
+
+
+@pytest.mark.parametrize(
+    ("labels", "are"),
+    [
+        (np.arange(20) / 7, True),  # so few can be shown
+        (np.arange(21) / 7, False),
+        (np.repeat(np.arange(30) / 7, 9), False),
+        (np.repeat(np.arange(30.0), 2), True),
+        (np.repeat(np.arange(1000), 3), True),
+        (np.array([f"n{i}" for i in range(30)]), False),
+        (np.array([f"n{i % 30}" for i in range(60)]), True),
+        (np.array([f"n{i % 30}" for i in range(59)]), False),
+    ],
+)
+def test_classes_are_told_from_measurements(labels, are):
+    assert are_classes(labels) == are
+
+
+def test_continuous_labels_of_fit_are_left_out(tmp_path):
+    X = np.random.default_rng(0).random((60, 3))
+    with pytest.warns(UserWarning, match="the y of fit has 60 distinct values") as seen:
+        write_report(simulated(X, X[:, 0]), X, tmp_path / "r.html")
+    assert seen[0].filename == __file__
+    assert data_of((tmp_path / "r.html").read_text(encoding="utf-8"))["classes"] is None
+
+
+def test_one_is_singular():
+    X = np.random.default_rng(0).random((30, 4))
+    cards = {card["name"]: card for card in trust(simulated(X, n_encoders=2).result_)}
+    assert cards["Time"]["detail"].startswith("summed over 1 block,")
+
+
+def test_numbers_of_the_page_have_a_true_minus(tmp_path):
+    X = np.random.default_rng(0).random((24, 3))
+    estimator = simulated(X, np.arange(24) % 2)
+    scores = estimator.result_.scores
+    scores.score[:] = -scores.score
+    write_report(estimator, X, tmp_path / "r.html")
+    html = (tmp_path / "r.html").read_text(encoding="utf-8")
+    cells = re.findall(r'data-head="Mean score">(.*?)<', html)
+    means = [estimator.result_.score[c::2].mean() for c in (0, 1)]
+    assert cells == [f"\N{MINUS SIGN}{-m:.3g}" for m in means]
+
+
 def test_rows_go_by_their_names(fitted, digits, tmp_path):
     names = [f"images/{i}.png" for i in range(len(digits[0]))]
     names[3] = EVIL[0]
@@ -414,8 +489,17 @@ def test_rows_go_by_their_names(fitted, digits, tmp_path):
         page.click("#grid .cell")
         assert page.inner_text("#sample-h").startswith("images/17.png")
         page.keyboard.press("Escape")
-        page.fill("#find", "3")
-        assert page.locator("#grid .cell").first.is_visible()
+        cells = page.locator("#grid .cell")
+        page.fill("#find", "17")  # row 17 first, then the names that hold it
+        assert cells.first.get_attribute("data-row") == "17"
+        page.fill("#find", "11")
+        assert cells.first.get_attribute("data-row") == "11"
+        assert cells.count() == sum("11" in name for name in names)
+        page.fill("#find", "#11")
+        assert cells.evaluate_all("all => all.map(c => c.dataset.row)") == ["11"]
+        assert page.inner_text("#count").startswith("Showing 1 of 1 sample that matches")
+        page.fill("#find", "#700")  # no row
+        assert cells.count() == 0
         page.fill("#find", "<script>")
         assert EVIL[0] in page.inner_text("#grid")
 

@@ -145,9 +145,9 @@ def test_the_list_is_walked_in_the_dialog(seen):
     page.locator("#grid .cell").first.click()
     assert page.locator("#previous").is_disabled()
     page.click("#next")
-    assert f"Row {order[1]} " in page.inner_text("#sample-h")
+    assert page.inner_text("#sample-h").startswith(f"Row {order[1]}\nclass ")
     page.click("#previous")
-    assert f"Row {order[0]} " in page.inner_text("#sample-h")
+    assert page.inner_text("#sample-h").startswith(f"Row {order[0]}\nclass ")
     page.click("#close")
     assert not page.locator("dialog").is_visible()
 
@@ -199,6 +199,48 @@ def test_axe_finds_no_serious_fault(chromium, case, scheme, width):
     page.context.close()
 
 
+def test_a_phone_shows_everything(chromium, tmp_path):
+    X, y = load_digits(return_X_y=True)
+    X = (X[:60] / 16).reshape(-1, 1, 8, 8)
+    names = [f"folder/{i}_{'long' * 40}.png" for i in range(60)]
+    path = tmp_path / "phone.html"
+    write_report(simulated(X), X, path, y[:60], names=names)
+    page = open_page(chromium, path, width=390, height=844).page
+    inside = """all => all.every(e => {
+        const box = e.getBoundingClientRect();
+        return box.width > 0 && box.left >= 0 && box.right <= innerWidth;
+    })"""
+    for what in ("nav a", "#classes td", "#classes tbody button", ".panels svg"):
+        found = page.locator(what)
+        assert found.count() >= 2
+        assert found.evaluate_all(inside), what
+    boxes = (
+        page.locator(".panels svg")
+        .nth(1)
+        .locator("text")
+        .evaluate_all(
+            """all => all.map(e => [e.textContent, e.getBoundingClientRect()])
+            .map(([text, b]) => [text, b.left, b.right, b.top, b.bottom])"""
+        )
+    )
+    assert {"class (rows)", "memorization score m(x); line = mean"} <= {box[0] for box in boxes}
+    for i, (text, left, right, top, bottom) in enumerate(boxes):
+        for other, *its in boxes[:i]:
+            apart = left > its[1] or its[0] > right or top > its[3] - 3 or its[2] > bottom - 3
+            assert apart, (text, other)
+    heads = "all => all.map(e => getComputedStyle(e, '::before').content)"
+    assert page.locator("#classes tr:first-child td").evaluate_all(heads)[1] == '"Mean score"'
+    page.locator("#grid .cell").first.click()
+    row = int(page.locator("#grid .cell").first.get_attribute("data-row"))
+    facts = page.locator("#body dd")
+    assert facts.nth(0).inner_text() == names[row]
+    assert facts.evaluate_all("all => all.every(e => e.scrollWidth <= e.clientWidth)")
+    assert page.locator("#sample-h .of").inner_text() == f"class {y[row]}"
+    assert page.locator("#sample-h .of").is_visible()
+    assert page.locator(".dialog-head").bounding_box()["height"] < 120
+    page.context.close()
+
+
 def test_a_table_passes_too(chromium, tmp_path):
     X = np.random.default_rng(0).standard_normal((60, 9))
     write_report(simulated(X), X, tmp_path / "t.html")
@@ -206,6 +248,8 @@ def test_a_table_passes_too(chromium, tmp_path):
         seen = open_page(chromium, tmp_path / "t.html", width=width)
         seen.page.locator("#most .cell").first.click()
         assert seen.page.locator("dialog table").count() == 2
+        assert "-" not in seen.page.inner_text("dialog tbody")
+        assert "\N{MINUS SIGN}" in seen.page.inner_text("dialog tbody")
         assert faults(seen.page) == []
         assert seen.messages == []
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import sys
 
-from .arguments import OPTION_OF, build_parser
+from .arguments import build_parser, in_options
 
 __all__ = ["main"]
 
@@ -48,14 +47,15 @@ def main(argv=None):
         return _say(BAD_INPUT, "error", _of_file(error))
     except (ValueError, TypeError) as error:
         mend = "\nMend them, or leave them out by --skip-bad."
-        unread = type(error).__name__ == "UnreadableError" and not args.skip_bad
-        return _say(BAD_INPUT, "error", _in_options(str(error)) + mend * unread)
+        if type(error).__name__ == "UnreadableError":  # of files, whatever their names
+            return _say(BAD_INPUT, "error", str(error) + mend * (not args.skip_bad))
+        return _say(BAD_INPUT, "error", in_options(str(error)))
     except OSError as error:  # a full disk, a folder that can't be written
         return _say(FAILED, "failed", _of_file(error))
     except RuntimeError as error:
         if type(error).__name__ != "TrainingError":
             raise  # an error of the program, whose traceback tells where
-        return _say(FAILED, "failed", _in_options(str(error)))
+        return _say(FAILED, "failed", in_options(str(error)))
     return 0
 
 
@@ -66,18 +66,8 @@ def _say(code, kind, message):
 
 def _of_file(error):
     if error.filename is None or error.strerror is None:
-        return _in_options(str(error))
+        return in_options(str(error))
     return f"{error.filename}: {error.strerror}"
-
-
-def _in_options(message):
-    """A message of the library with its parameters under the names of the options."""
-
-    def option(found):
-        return OPTION_OF[found[1]]
-
-    names = "|".join(OPTION_OF)
-    return re.sub(rf"\b({names})(?==| must| needs)", option, message)
 
 
 def _without_python(message):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import math
+import re
 from fractions import Fraction
 
 from .. import __version__
 
-__all__ = ["OPTION_OF", "build_parser"]
+__all__ = ["OPTION_OF", "build_parser", "in_options"]
 
 # parameters of MemorizationEstimator and its parts, and the options that set them
 OPTION_OF = {
@@ -25,6 +27,13 @@ OPTION_OF = {
     "size": "--size",
 }
 
+# in the library's messages: words that are Python's alone, as they are said here
+SAID = (
+    (r" Pass groups= to decide\.", ""),
+    (r"min_blocks=(\d+) blocks", r"\1 blocks"),
+    (r"\[Errno -?\d+\] ", ""),
+)
+
 DESCRIPTION = """\
 Which training samples does a self-supervised encoder memorize, and how sure is that?
 
@@ -37,6 +46,31 @@ DATA is one of
   a .npz     of NumPy: its arrays X and y, or else its first array
   a .csv     with a line of names: columns of numbers are used; --label names the classes
 """
+
+
+def in_options(message):
+    """Put a message of the library into the words of the command line.
+
+    Parameters
+    ----------
+    message : str
+        Of an error or a warning, with parameters of MemorizationEstimator.
+
+    Returns
+    -------
+    str
+        With options in their place; a name that is an English word too is replaced only where it
+        clearly is the parameter.
+    """
+    for python, here in SAID:
+        message = re.sub(python, here, message)
+    names = "|".join(OPTION_OF)
+    clear = "|".join(name for name in OPTION_OF if "_" in name)
+    return re.sub(
+        rf"(?<!')\b(?:({names})(?==| must| needs)|({clear})\b)",
+        lambda found: OPTION_OF[found[1] or found[2]],
+        message,
+    )
 
 
 def build_parser():
@@ -91,7 +125,7 @@ def _add_training(command):
         help="share of the rows that each encoder is trained on, such as 0.25 or 1/4 (default: 0.25)",
     )  # fmt: skip
     training.add_argument(
-        "--epochs", type=float, default=100, metavar="N",
+        "--epochs", type=_positive, default=100, metavar="N",
         help="passes over its rows (default: 100)",
     )  # fmt: skip
     training.add_argument(
@@ -111,8 +145,8 @@ def _add_training(command):
         help="keep finished trainings here: after a stop the same command trains the rest only",
     )  # fmt: skip
     training.add_argument(
-        "--jobs", type=int, default=-1, metavar="N",
-        help="processes; the scores are the same for any number (default: all cores)",
+        "--jobs", type=_jobs, default=-1, metavar="N",
+        help="processes, -1 for all cores; the scores are the same for any number (default: -1)",
     )  # fmt: skip
     training.add_argument(
         "--seed", type=int, default=0, metavar="N",
@@ -129,7 +163,7 @@ def _add_output(command):
     output.add_argument(
         "--report",
         metavar="FILE",
-        help="one HTML page with pictures to write, to open in a browser",
+        help="one HTML page with pictures to write, to open in a browser, such as report.html",
     )
     output.add_argument(
         "--top", type=_whole, metavar="K",
@@ -146,6 +180,23 @@ def _whole(text):
     return number
 
 
+def _positive(text):
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"must be a number above 0, got {text}")
+    return number
+
+
+def _jobs(text):
+    number = int(text)
+    if number == 0:
+        raise argparse.ArgumentTypeError("must not be 0: 1 is one process, -1 all cores")
+    return number
+
+
 def _fraction(text):
     try:
         number = float(Fraction(text))
@@ -156,4 +207,4 @@ def _fraction(text):
     return number
 
 
-_whole.__name__ = "whole number"  # argparse says "invalid whole number value"
+_whole.__name__ = _jobs.__name__ = "whole number"  # argparse says "invalid whole number value"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .arguments import in_options
 from .rows import read
 
 __all__ = ["cost", "score"]
@@ -32,6 +33,7 @@ def cost(args):
     ValueError, TypeError, OSError, ImportError, RuntimeError
         See `score`.
     """
+    _check_memory(args)
     with _warnings_as_lines():
         rows = _rows(args)
         predicted = _estimator(args).estimate_cost(rows.X)
@@ -57,6 +59,7 @@ def score(args):
     RuntimeError
         A training failed.
     """
+    _check_memory(args)
     _check_targets(args)
     with _warnings_as_lines():
         rows = _rows(args)
@@ -69,6 +72,11 @@ def score(args):
         _print(args, est.result_, table)
         if args.report is not None:
             _write_report(est, rows, args)
+
+
+def _check_memory(args):
+    if args.memory is not None and Path(args.memory).exists() and not Path(args.memory).is_dir():
+        raise NotADirectoryError(f"--memory {args.memory!r} is a file: name a folder.")
 
 
 def _check_targets(args):
@@ -85,6 +93,8 @@ def _check_targets(args):
         if path.exists() and not args.force:
             raise FileExistsError(f"{target!r} is there already: --force replaces it.")
     if args.report is not None:
+        if Path(args.report).suffix.lower() not in ("", ".html", ".htm"):
+            raise ValueError(f"--report writes HTML: let {args.report!r} end with .html.")
         for module in ("jinja2", "matplotlib"):
             try:
                 importlib.import_module(module)
@@ -103,13 +113,27 @@ def _rows(args):
             f"{args.data!r} holds {found}, and at least {needed} are needed with --design {args.design}."
         )
     if not args.quiet:
-        for note in rows.notes:
+        notes = list(rows.notes)
+        if getattr(args, "report", None) is not None and _classes_of_report(rows) is not rows.y:
+            notes.append(
+                f"{len(np.unique(rows.y))} classes of {len(rows.X)} rows group nothing: the report "
+                "shows none"
+            )
+        for note in notes:
             print(f"note: {note}", file=sys.stderr)
-        classes = "" if rows.y is None else f", {len(np.unique(rows.y))} classes"
+        n_classes = 0 if rows.y is None else len(np.unique(rows.y))
+        classes = f", {n_classes} class{'es' * (n_classes != 1)}" if n_classes else ""
         shape = " x ".join(map(str, rows.X.shape[1:]))
         kind = "images of" if rows.X.ndim == 4 else "rows of"
         print(f"{len(rows.X)} {kind} {shape}{classes}", file=sys.stderr)
     return rows
+
+
+def _classes_of_report(rows):
+    """Classes, where they are some: a column of measurements groups nothing."""
+    from sslmemo.reporting.content import are_classes
+
+    return rows.y if rows.y is None or are_classes(rows.y) else None
 
 
 def _estimator(args):
@@ -147,9 +171,18 @@ def _print(args, result, table):
     shown = PRINTED if args.top is None else args.top
     shown = min(shown, args.top or result.default_top_k)
     size = args.top or result.default_top_k
-    print(f"\nThe {shown} most memorized rows (top_k_probability: of belonging to the top {size}):")
+    known = [name for name in SHOWN if np.isfinite(table[name]).any()]
+    about = f" (top_k_probability: of belonging to the top {size})" * (SHOWN[-1] in known)
+    print(
+        f"\nThe {shown} most memorized rows{about}:"
+        if shown > 1
+        else f"\nThe most memorized row{about}:"
+    )
     heads = [name for name in table.columns if name in ("file", "line", "class")] or ["row"]
-    print(_lines(table.sort("score")[:shown], [*heads, *SHOWN]))
+    print(_lines(table.sort("score")[:shown], [*heads, *known]))
+    if len(known) < len(SHOWN):
+        unknown = ", ".join(name for name in SHOWN if name not in known)
+        print(f"Unknown from one block of encoders: {unknown}. More --encoders give them.")
     print(f"\nAll {len(table)} rows are in {args.out}.")
 
 
@@ -174,7 +207,11 @@ def _write_report(est, rows, args):
     from sslmemo import write_report
 
     title = f"Memorization of {Path(args.data).resolve().name}"
-    write_report(est, rows.X, args.report, y=rows.y, names=rows.origin.get("file"), title=title)
+    names, y = rows.origin.get("file"), _classes_of_report(rows)
+    with warnings.catch_warnings():
+        if y is None:  # those given to fit group nothing, as was noted
+            warnings.filterwarnings("ignore", "the y of fit", UserWarning)
+        write_report(est, rows.X, args.report, y=y, names=names, title=title)
     if not args.quiet:
         print(f"The report is {args.report}: open it in a browser.", file=sys.stderr)
 
@@ -184,7 +221,7 @@ def _warnings_as_lines():
     """Print warnings of the library as lines, without the source code they come from."""
 
     def show(message, category, filename, lineno, file=None, line=None):
-        print(f"warning: {message}", file=sys.stderr)
+        print(f"warning: {in_options(str(message))}", file=sys.stderr)
 
     with warnings.catch_warnings():
         warnings.simplefilter("default", UserWarning)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..folders import UnreadableError, read_folder
+from ..folders import UnreadableError, left_out_note, read_folder
 
 __all__ = ["Rows", "read"]
 
@@ -104,6 +104,8 @@ def _of_classes(rows, classes):
 
 def _read_npz(path):
     """Arrays X and y, or the first array."""
+    if not zipfile.is_zipfile(path):
+        raise ValueError(f"{str(path)!r} can't be read: it is no .npz of NumPy, or a damaged one.")
     try:
         with np.load(path, allow_pickle=False) as file:
             if not file.files:
@@ -112,7 +114,10 @@ def _read_npz(path):
             X = file[name]
             y = file["y"] if "y" in file.files and name != "y" else None
     except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
-        raise ValueError(f"{str(path)!r} can't be read as arrays of numbers: {error}.") from error
+        why = str(error).rstrip(".")
+        if "pickle" in why:  # NumPy's own words advise to load it all the same, which runs its code
+            why = "they hold Python objects: save them as numbers, and classes as numbers or texts"
+        raise ValueError(f"{str(path)!r} can't be read as arrays of numbers: {why}.") from error
     notes = [] if name == "X" else [f"the array {name!r} was read: there is none named X"]
     if X.ndim == 3:
         X = X[:, None]
@@ -152,7 +157,7 @@ def _read_csv(path, label, skip_bad):
     if bad and not (skip_bad and good):
         raise UnreadableError(f"lines of {str(path)!r}", bad, len(lines))
     notes = [f"columns left out, for they hold no numbers: {', '.join(left_out)}"] * bool(left_out)
-    notes += [f"{len(bad)} of {len(lines)} lines can't be read and were left out"] * bool(bad)
+    notes += [left_out_note(len(bad), len(lines), "lines")] * bool(bad)
     y = None if where is None else np.array([line[where].strip() for _, line in good])
     return Rows(np.array(X), y, {"line": [number for number, _ in good]}, notes)
 

@@ -293,7 +293,9 @@ class ScoreDistributionDisplay:
         ax.tick_params(axis="y", length=0)
         ax.spines["left"].set_visible(False)
         ax.set_ylim(-0.05, n)
-        ax.set_ylabel(f"{self.group_kind} (rows); line = mean")
+        where = {"transform": ax.transAxes, "ha": "right", "va": "bottom"}
+        ax.text(-0.01, 1.005, f"{self.group_kind} (rows)", fontsize=8, color=MUTED, **where)
+        ax.set_xlabel(f"{SCORE}; line = mean")
 
     def _band(self, span):
         if np.isfinite(self.noise_band).all():

@@ -5,7 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
+import warnings
 from importlib import resources
+from pathlib import Path
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -42,9 +45,10 @@ def write_report(estimator, X, path, y=None, *, names=None, title="Memorization 
         The rows of fit, in that order.
     path : str or path
         File to write, such as ``"report.html"``, in a folder that exists; one that is there is
-        replaced.
+        replaced. Its ending is ``.html``, ``.htm`` or none.
     y : array-like of shape (n_samples,), default=None
-        Classes. None is the labels given to fit, else the roles of a split, else no classes.
+        Classes, each of several rows. None is the labels given to fit, else the roles of a split,
+        else no classes.
     names : sequence of str of length n_samples, default=None
         What rows are called, such as their files. None calls them by their number.
     title : str, default="Memorization report"
@@ -58,13 +62,18 @@ def write_report(estimator, X, path, y=None, *, names=None, title="Memorization 
     ------
     TypeError, ValueError
         A parameter is of another kind; X are not the rows of fit in their order; y or names have
-        another length; `path` is a folder.
+        another length; y is continuous; `path` is a folder or ends like another kind of file.
     NotFittedError
         The estimator is not fitted.
     FileNotFoundError
         The folder of `path` does not exist.
     ImportError
         jinja2 or matplotlib is not installed.
+
+    Warns
+    -----
+    UserWarning
+        The labels given to fit are continuous: the report has no classes.
 
     See Also
     --------
@@ -82,17 +91,18 @@ def write_report(estimator, X, path, y=None, *, names=None, title="Memorization 
     """
     environment = _environment()
     _check_estimator(estimator)
+    _check_order(X, path)
     check_target(path)
+    _check_ending(path)
     if not isinstance(title, str):
         raise TypeError(f"title must be a str, got {shown(title)}.")
     if removal is not None:
         check_kind(removal, RemovalCurve, RemovalExperiment, name="removal")
     if agreement is not None:
         check_kind(agreement, Agreement, name="agreement")
-    n = len(estimator.result_)
-    labels = estimator._labels if y is None else check_labels(y, n)
-    names = _checked_names(names, n)
     data = _rows_of_fit(estimator, X)
+    labels = _checked_classes(estimator, y)
+    names = _checked_names(names, len(data))
     html = _page(environment, estimator, data, labels, names, title, removal, agreement)
     write_whole(path, html.encode())
 
@@ -121,6 +131,38 @@ def _check_estimator(estimator):
             f"estimator must be a fitted MemorizationEstimator, got {shown(estimator)}.{hint}"
         )
     check_is_fitted(estimator, "result_")
+
+
+def _check_order(X, path):
+    """Refuse X and path the other way round, and neither in full."""
+    order = "the order is write_report(estimator, X, path, y)"
+    if isinstance(X, (str, os.PathLike)):
+        raise TypeError(f"X must be the rows of fit, got the path {shown(str(X))}: {order}.")
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"path must be a str or a path, got a {type(path).__name__}: {order}.")
+
+
+def _check_ending(path):
+    ending = Path(path).suffix
+    if ending.lower() not in ("", ".html", ".htm"):
+        raise ValueError(
+            f"path={str(path)!r} ends with {ending}, but a report is HTML: let it end with .html."
+        )
+
+
+def _checked_classes(estimator, y):
+    """Classes of the rows, or None."""
+    from .content import are_classes
+
+    labels = estimator._labels if y is None else check_labels(y, len(estimator.result_))
+    if labels is None or are_classes(labels):
+        return labels
+    said = f"has {len(np.unique(labels))} distinct values for {len(labels)} rows"
+    if y is not None:
+        raise ValueError(f"y {said}: it must hold classes. Bin it, or leave it out.")
+    warnings.warn(f"the y of fit {said}, no classes: the report has none. Pass it binned as y.",
+                  stacklevel=4)  # fmt: skip
+    return None
 
 
 def _checked_names(names, n):

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..wording import collapsed_encoders, estimand
+from ..wording import collapsed_encoders, estimand, has_low_rank
 
-__all__ = ["collect", "dots_of_rows", "neighbours", "per_class", "trust"]
+__all__ = ["are_classes", "collect", "dots_of_rows", "neighbours", "per_class", "trust"]
 
 N_NEIGHBOURS = 8
 DOTS = 100  # encoders drawn on each side of a row
 RELIABLE, NOISE = 0.8, 0.5  # of the reliability, as README says
+FEW = 20  # distinct labels that are taken for classes, whatever they are
 
 
 def collect(estimator, labels=None):
@@ -66,6 +67,26 @@ def collect(estimator, labels=None):
     }
 
 
+def are_classes(labels):
+    """Whether labels group the rows, rather than measure or name each.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n_samples,)
+        Without NaN.
+
+    Returns
+    -------
+    bool
+        False of more than 20 distinct labels if they are fractions, or fewer than two rows each.
+    """
+    names = np.unique(labels)
+    if len(names) <= FEW:
+        return True
+    fractions = names.dtype.kind == "f" and bool((names != np.round(names)).any())
+    return not fractions and 2 * len(names) <= len(labels)
+
+
 def plain(values):
     """An array as JSON values at full precision, None where it is not finite."""
     if values.dtype.kind != "f":
@@ -107,18 +128,23 @@ def trust(result):
         clear = int((table["q_value"] < 0.05).sum())
         sure = int((table["top_k_probability"] > 0.9).sum())
         cards.append(
-            _card("Clearly memorized", f"{clear} rows", "more than the median row (q < 0.05); "
-                  f"{sure} belong to the top {result.default_top_k} with probability above 0.9")
+            _card("Clearly memorized", _counted(clear, "row"), "more than the median row (q < 0.05); "
+                  f"{sure} belong{'s' * (sure == 1)} to the top {result.default_top_k} with probability "
+                  "above 0.9")
         )  # fmt: skip
     seconds = float(np.nansum(run.seconds))
     failed = f", {len(run.failures)} failed" if run.failures else ""
-    blocks = f"{len(run.plan.seed)} blocks{failed}"
+    blocks = _counted(len(run.plan.seed), "block") + failed
     if seconds:
         detail = f"summed over {blocks}, for {run.plan.n_encoders} encoders"
         cards.append(_card("Time", duration(seconds), detail))
     else:
         cards.append(_card("Encoders", str(run.plan.n_encoders), f"in {blocks}"))
     return cards
+
+
+def _counted(count, word):
+    return f"{count} {word}{'s' * (count != 1)}"
 
 
 def _card(name, value, detail, state="plain", verdict=""):
@@ -162,6 +188,9 @@ def _collapse(result):
     if bad:
         return _card("Collapse", f"{bad} of {n}", "encoders put all rows at one point or on one line: "
                      f"their scores are low for a bad reason; {detail}", "bad", "look closer")  # fmt: skip
+    if has_low_rank(result.run):
+        return _card("Collapse", "partial?", "representations vary along hardly more than one direction, as "
+                     f"those of encoders do that have hardly trained; {detail}", "caution", "look closer")  # fmt: skip
     return _card("Collapse", "none", detail, "good", f"all {n} encoders healthy")
 
 

@@ -46,20 +46,24 @@ def distribution_svg(result, labels=None):
     Returns
     -------
     str
-        An svg element.
+        Two svg elements, which stand side by side or, on a narrow screen, one below the other.
     """
     if labels is not None:
         labels = _short_names(labels)
     groups = labels is not None or result.run.plan.roles is not None
     n_groups = 1 if labels is None else len(np.unique(labels))
     with _style(parse_math=labels is None):  # a class may be named $x
-        figure, axes = _figure(1, 2, (10.4, max(3.9, 0.36 * n_groups + 1.2) if groups else 3.9))
-        ScoreDistributionDisplay.from_result(result, labels, ax=axes)
-        axes[0].set_title("")  # the page has a heading
-        if len(result) > MANY:
-            for artist in [*axes[0].lines, *axes[0].collections]:
-                artist.set_rasterized(True)
-        return svg_of(figure, "distribution")
+        height = max(3.9, 0.36 * n_groups + 1.2) if groups else 3.9
+        panels = []
+        for kind in ("sorted", "hist"):
+            figure, axes = _figure(1, 1, (5.2, height))
+            ScoreDistributionDisplay.from_result(result, labels, kind=kind, ax=axes)
+            axes.set_title("")  # the page has a heading
+            if kind == "sorted" and len(result) > MANY:
+                for artist in [*axes.lines, *axes.collections]:
+                    artist.set_rasterized(True)
+            panels.append(svg_of(figure, f"distribution-{kind}"))
+        return "".join(panels)
 
 
 def removal_svg(removal):

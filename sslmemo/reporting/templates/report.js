@@ -34,6 +34,8 @@
     const text = Math.abs(v).toFixed(digits);
     return v < 0 && Number(text) ? `\u2212${text}` : text;
   };
+  const plainly = (v) => String(v).replaceAll("-", "\u2212"); // digits as they are stored
+  const several = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
   const probability = (p) =>
     p === null ? "unknown" : p < 0.01 ? "<0.01" : p > 0.99 ? ">0.99" : p.toFixed(2); // simulated
   const between = (low, high, digits) =>
@@ -76,7 +78,7 @@
     data.picked[row].slice(0, count).forEach((feature, i) => {
       const line = make("span");
       line.append(make("span", "key", data.features[feature]));
-      line.append(make("span", "value", String(data.values[row][i])));
+      line.append(make("span", "value", plainly(data.values[row][i])));
       box.append(line);
     });
     return box;
@@ -142,13 +144,17 @@
   function refresh() {
     const wanted = given("class"), low = given("low"), high = given("high"), sure = given("sure");
     const find = $("find").value.trim().toLowerCase();
-    const found = (i) => find === "" || String(i) === find || (data.names !== null && data.names[i].toLowerCase().includes(find));
+    const meant = /^#?\d+$/.test(find) ? Number(find.replace("#", "")) : data.n; // a row number
+    const alone = meant < data.n && find.startsWith("#");
+    const found = (i) => find === "" || i === meant ||
+      (!alone && data.names !== null && data.names[i].toLowerCase().includes(find));
     shown = sorted(all.filter((i) =>
       (wanted === null || data.class_of[i] === wanted) &&
       (low === null || (col.score[i] !== null && col.score[i] >= low)) &&
       (high === null || (col.score[i] !== null && col.score[i] <= high)) &&
       (sure === null || (col.top_k_probability[i] !== null && col.top_k_probability[i] >= sure)) &&
       found(i)), $("sort").value);
+    if (shown.includes(meant)) shown = [meant, ...shown.filter((i) => i !== meant)];
     end = 0;
     $("grid").replaceChildren();
     more();
@@ -160,7 +166,7 @@
     end += part.length;
     $("count").textContent = shown.length
       ? `Showing ${end.toLocaleString("en")} of ${shown.length.toLocaleString("en")} ` +
-        (shown.length < data.n ? `samples that match, of ${data.n.toLocaleString("en")}.` : "samples.")
+        (shown.length < data.n ? `sample${shown.length === 1 ? " that matches" : "s that match"}, of ${data.n.toLocaleString("en")}.` : "samples.")
       : "No sample matches: widen the filters.";
     const left = Math.min(PAGE, shown.length - end);
     $("more").hidden = left <= 0;
@@ -231,22 +237,24 @@
 
   function facts(row) {
     const found = make("dl");
+    if (data.names) fact(found, "Name", data.names[row]);
+    if (data.classes) fact(found, data.class_word === "class" ? "Class" : "Role", classOf(row));
     found.append(make("dt", "", "Score"));
     const score = make("dd");
     const error = col.standard_error[row];
     score.append(make("strong", "", number(col.score[row])), error === null ? "" : ` ± ${number(error)}`);
+    if (data.shrunken) score.append(" ", make("span", "small", "shrunk towards what features of the row predict"));
     found.append(score);
     if (col.unbiased_score)
       fact(found, "Unbiased", `${number(col.unbiased_score[row])} ± ${number(col.unbiased_standard_error[row])}`, "the difference itself");
     fact(found, "Posterior", between(col.posterior_low[row], col.posterior_high[row]),
-      "95%: read this if you picked the row for its score");
+      "95%, shrunk towards the other rows: read this if you picked the row for its score");
     fact(found, "Own interval", between(col.interval_low[row], col.interval_high[row]),
-      "95%: read this if you named the row beforehand");
+      "95%, of this row's own blocks alone, which are few: read this if you named the row beforehand");
     fact(found, `Top ${data.top_k}`, probability(col.top_k_probability[row]), "probability that it belongs there");
     fact(found, "Rank", between(col.rank_low[row], col.rank_high[row], 0), `95%, of ${data.n}; 1 is the most memorized`);
     fact(found, "q value", col.q_value[row] === null ? "unknown" : col.q_value[row] < 1e-4 ? "<0.0001" : col.q_value[row].toPrecision(2), "for being above the median row");
     if (data.names) fact(found, "Row", String(row), "its number in X");
-    if (data.classes) fact(found, data.class_word === "class" ? "Class" : "Role", classOf(row));
     return found;
   }
 
@@ -261,7 +269,7 @@
       ["g", d.n_out[row], starts[row] + d.n_in[row], 92, "did not"],
     ]) {
       const mean = side === "f" ? col.in_alignment[row] : col.out_alignment[row];
-      svg.append(draw("text", { x: left, y: y - 18 }, `${n} encoders that ${word}, mean ${number(mean)}`));
+      svg.append(draw("text", { x: left, y: y - 18 }, `${several(n, "encoder")} that ${word}, mean ${number(mean)}`));
       svg.append(draw("line", { x1: left, x2: right, y1: y, y2: y, class: "axis" }));
       for (let i = 0; i < n; i++)
         svg.append(draw("circle", { cx: x(dotValues[from + i]).toFixed(1), cy: y + (((i * 37) % 11) - 5), r: 3.5, class: side, "fill-opacity": 0.6 }));
@@ -269,7 +277,7 @@
         const at = left + (room * (mean - low)) / (high - low);
         if (at >= left && at <= right) svg.append(draw("line", { x1: at, x2: at, y1: y - 11, y2: y + 11, class: "mean" }));
       }
-      said.push(`${n} encoders that ${word}: mean ${number(mean)}`);
+      said.push(`${several(n, "encoder")} that ${word}: mean ${number(mean)}`);
     }
     svg.append(draw("text", { x: left, y: height - 10, class: "faint" }, `${number(low)} closer`));
     svg.append(draw("text", { x: right, y: height - 10, class: "faint", "text-anchor": "end" }, `farther ${number(high)}`));
@@ -314,10 +322,10 @@
     if (data.kind === "table") {
       const heads = ["Column", "Row", ...Array.from({ length: many }, (_, v) => `View ${v + 1}`)];
       const rows = data.picked[row].map((feature, i) => [
-        [data.features[feature]], [String(data.values[row][i])],
+        [data.features[feature]], [plainly(data.values[row][i])],
         ...Array.from({ length: many }, (_, v) => {
           const value = data.view_values[at][v][i];
-          return [String(value), value === data.values[row][i] ? "" : "changed-value"];
+          return [plainly(value), value === data.values[row][i] ? "" : "changed-value"];
         }),
       ]);
       return table(heads, rows, "Views of the row; values that differ from the row's are bold");
@@ -334,7 +342,9 @@
 
   function fill(row) {
     const name = classOf(row), body = $("body"), at = list.indexOf(row);
-    $("sample-h").textContent = (data.names ? data.names[row] : `Row ${row}`) + (name === null ? "" : ` · ${data.class_word} ${name}`);
+    const [title, of] = $("sample-h").children;
+    title.textContent = data.names ? data.names[row] : `Row ${row}`;
+    of.textContent = name === null ? "" : ` ${data.class_word} ${name}`; // the space is for ears
     $("previous").disabled = at <= 0;
     $("next").disabled = at < 0 || at === list.length - 1;
     body.replaceChildren();
@@ -349,7 +359,7 @@
     if (data.kind === "table") {
       body.append(make("h3", "", "Where it deviates most"));
       body.append(table(["Column", "Value", "From the mean, in SD"], data.picked[row].map((feature, i) => [
-        [data.features[feature]], [String(data.values[row][i])], [number(data.deviations[row][i], 2)],
+        [data.features[feature]], [plainly(data.values[row][i])], [number(data.deviations[row][i], 2)],
       ]), "Columns in which the row lies farthest from the mean"));
     }
     body.append(make("h3", "", "Alignment, encoder by encoder"));
