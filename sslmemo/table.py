@@ -6,7 +6,7 @@ import csv
 
 import numpy as np
 
-__all__ = ["ScoreTable"]
+__all__ = ["LevelFrame", "ScoreTable", "TableFrame"]
 
 
 class ScoreTable:
@@ -167,3 +167,46 @@ class ScoreTable:
 
 def _cell(value):
     return f"{value:.4g}" if isinstance(value, (float, np.floating)) else str(value)
+
+
+class TableFrame:
+    """DataFrame of a result that has a `table` without parameters."""
+
+    def to_frame(self):
+        """Give `table` as a pandas DataFrame (extra ``[frame]``).
+
+        Returns
+        -------
+        pandas.DataFrame
+            The columns of `table`, indexed from 0.
+
+        Raises
+        ------
+        ImportError
+            pandas is not installed.
+        """
+        return self.table().to_frame()
+
+
+class LevelFrame:
+    """DataFrame of a result whose `table` takes a confidence level."""
+
+    def to_frame(self, level=0.95):
+        """Give `table` as a pandas DataFrame (extra ``[frame]``).
+
+        Parameters
+        ----------
+        level : float, default=0.95
+            As in `table`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            The columns of `table`, indexed from 0.
+
+        Raises
+        ------
+        ImportError
+            pandas is not installed.
+        """
+        return self.table(level).to_frame()

@@ -201,7 +201,8 @@ def _reading(result, p):
         else:
             say.append("The ranking would largely repeat with new encoders and new views.")
         clear = int((result.table()["q_value"] < 0.05).sum())
-        sentence = f"{clear} {'row is' if clear == 1 else 'rows are'} memorized more than the median row (q < 0.05)"
+        rows = "row is" if clear == 1 else "rows are"
+        sentence = f"{clear} {rows} memorized more than the median row (q < 0.05)"
         if result.default_top_k < np.isfinite(scores.score).sum():
             sure = int((result.posterior.top_k_probability(result.default_top_k) > 0.9).sum())
             sentence += (

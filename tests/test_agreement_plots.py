@@ -6,7 +6,8 @@ import pytest
 from test_agreement import N, pair, planted
 
 from sslmemo import AgreementDisplay, ConsensusDisplay
-from sslmemo.experiments import agreement
+from sslmemo.experiments import DefinitionComparison, agreement
+from sslmemo.experiments.noisy_ranks import NoisyScores, rank_agreement
 
 mpl.use("Agg")
 
@@ -38,6 +39,33 @@ def test_cells_show_the_numbers(fits):
     assert shade[1, 0] == found.corrected[1, 0]
     assert shade.mask[2, 0]
     assert "common noise" in display.ax_.get_title(loc="left")
+
+
+def test_what_was_computed_is_drawn_too(fits):
+    found = agreement(fits)
+    comparison = DefinitionComparison({}, {}, found, None)
+    expected = [t.get_text() for t in AgreementDisplay.from_results(fits).ax_.texts]
+    for given in (found, comparison):
+        display = AgreementDisplay.from_results(given)
+        assert display.agreement is found
+        assert [t.get_text() for t in display.ax_.texts] == expected
+    for wrong in (3, "no", np.ones(3)):
+        with pytest.raises(TypeError, match="an Agreement or a DefinitionComparison, got"):
+            AgreementDisplay.from_results(wrong)
+
+
+def test_a_constant_score_is_a_dash():
+    rng = np.random.default_rng(0)
+    a = rng.standard_normal((4, 60)) + 2 * rng.standard_normal(60)
+    given = {"a": a, "flat": np.zeros(60), "b": a.mean(0)}
+    found = rank_agreement({name: NoisyScores.of(s) for name, s in given.items()})
+    display = AgreementDisplay.from_results(found)
+    texts = {t.get_position(): t.get_text() for t in display.ax_.texts}
+    assert {place for place, text in texts.items() if text == "\N{EN DASH}"} == {
+        (0, 1), (1, 0), (1, 1), (1, 2), (2, 1)
+    }  # fmt: skip
+    assert display.ax_.images[0].get_array().mask[1].all()
+    assert "may exceed 1 by noise" in display.ax_.get_title(loc="left")
 
 
 def test_consensus_shows_images_in_order_with_their_ranks():

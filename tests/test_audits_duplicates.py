@@ -11,7 +11,9 @@ from sklearn.neighbors import NearestNeighbors
 from sslmemo import MemorizationEstimator
 from sslmemo.audits import NearDuplicates, find_near_duplicates, twin_memorization
 from sslmemo.designs import Explicit, LeaveOneOut, Subsample
+from sslmemo.plans import Plan
 from sslmemo.plotting import DuplicatesDisplay
+from sslmemo.plotting.duplicates import same_decimals
 from sslmemo.pool import Run
 from sslmemo.result import MemorizationResult
 
@@ -185,7 +187,7 @@ def test_leave_one_out_tells_only_what_it_has():
     assert told.twin_in.score[0] == pytest.approx(expected - inside)
     assert np.isnan(told.twin_out.score[0])
     assert np.isnan(told.hidden.standard_error[0])
-    assert "nan" in told.summary()
+    assert "unknown (no two encoders differ like that" in told.summary()
 
 
 def test_encoder_normalisation_divides_by_all_rows():
@@ -225,6 +227,49 @@ def test_twins_are_checked():
     tied = Subsample().draw(12, 8, entropy=0, groups=groups)
     with pytest.raises(ValueError, match=r"groups=np.arange\(len\(X\)\)"):
         twin_memorization(result_of(tied, result.run.values["alignment"]), [(0, 1)])
+
+
+def test_the_summary_says_how_many_rows_each_mean_is_over_and_why_there_is_none():
+    groups = np.arange(20)
+    groups[1], groups[3] = 0, 2  # rows 0 to 3 are tied, 4 and 5 are not
+    plan = Subsample().draw(20, 32, entropy=0, groups=groups)
+    result = result_of(plan, np.random.default_rng(0).normal(size=plan.member.shape))
+    told = twin_memorization(result, [(0, 1), (2, 3), (4, 5)])
+    assert told.tied.tolist() == [True, True, False]
+    assert np.isnan(told.twin_in.score[:2]).all()
+    head, *means, tied = told.summary().splitlines()
+    assert "3 rows that have a twin" in head
+    assert [m[m.index("(") : m.index(")") + 1] for m in means] == [
+        "(n = 1)", "(n = 1)", "(n = 3)", "(n = 1)"
+    ]  # fmt: skip
+    assert tied.startswith("2 of the rows are tied")
+    assert "groups=np.arange(len(X))" in tied
+    apart = twin_memorization(result, [(4, 5)])
+    assert not apart.tied.any()
+    assert "tied" not in apart.summary()
+    member = np.zeros((4, 6), bool)
+    member[[0, 2], 0] = member[:, 1] = True  # a twin always in
+    always = Plan(member=member, block=np.array([0, 0, 1, 1]), seed=np.arange(2))
+    few = twin_memorization(result_of(always, np.random.default_rng(0).random((4, 6))), [(0, 1)])
+    lines = few.summary().splitlines()
+    assert "(n = 1)  a twin was trained on" in lines[1]
+    assert "unknown (no two encoders differ like that" in lines[2]
+    one = always.take([0])
+    only = twin_memorization(result_of(one, np.random.default_rng(0).random((2, 6))), [(0, 1)])
+    assert "unknown (fewer than two blocks on a side: raise n_encoders)" in only.summary()
+    assert "nan" not in few.summary() + only.summary()
+
+
+def test_frames_are_the_tables():
+    pytest.importorskip("pandas")
+    plan = Subsample().draw(20, 32, entropy=0)
+    result = result_of(plan, np.random.default_rng(0).normal(size=plan.member.shape))
+    told = twin_memorization(result, [(4, 5), (6, 7)])
+    frame = told.to_frame(level=0.5)
+    assert frame["twin_in_low"].tolist() == told.table(0.5)["twin_in_low"].tolist()
+    X = digits(60)
+    found = find_near_duplicates(np.concatenate([X, X[:2]]))
+    assert found.to_frame()["twin"].tolist() == [60, 61]
 
 
 # ---- near-duplicates
@@ -327,6 +372,20 @@ def test_a_whole_set_of_pairs_is_found():
     assert sorted(map(tuple, found.pairs)) == [(i, 200 + i) for i in range(200)]
 
 
+def test_flat_images_read_as_a_table_are_told_of():
+    X = with_copies(digits(300), np.arange(0, 20, 10), 0.03).reshape(302, -1)
+    table, images = find_near_duplicates(X), find_near_duplicates(X, image_shape=(8, 8))
+    assert len(table) < len(images) == 2
+    share = (np.median(X, axis=0) == X).mean(0)  # of the commonest value, which is ink or none
+    assert table.n_nearly_constant == ((share >= 0.9) & (share < 1)).sum() > 0
+    assert "if the rows are images, pass image_shape=" in table.summary()
+    assert "image_shape" not in images.summary()
+    rows = np.random.default_rng(0).normal(size=(40, 3))
+    assert "image_shape" not in find_near_duplicates(rows).summary()
+    few = find_near_duplicates(rows[:8])  # the default is brought down to the rows there are
+    np.testing.assert_array_equal(few.pairs, find_near_duplicates(rows[:8], n_neighbors=7).pairs)
+
+
 def test_two_outliers_are_no_twins():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(200, 4))
@@ -343,7 +402,17 @@ def test_parameters_of_the_search_are_checked():
         ({"max_false": 0}, ValueError, "max_false must be a number above 0"),
         ({"n_neighbors": 3}, ValueError, "n_neighbors must be an int of at least 4"),
         ({"encoder": PCA}, TypeError, "encoder must be a fitted transformer"),
-        ({"X_other": X[:, :, :4]}, ValueError, "rows of shape"),
+        (
+            {"n_neighbors": 20},
+            ValueError,
+            "n_neighbors must be at most 19, the other rows of X, got 20",
+        ),
+        (
+            {"X_other": X[:, :, :4]},
+            ValueError,
+            r"X_other has rows of shape \(1, 4, 8\), but the rows of X have shape \(1, 8, 8\)",
+        ),
+        ({"X_other": X * np.nan}, ValueError, "X_other can't be used: X holds NaN"),
         ({"encoder": Broken()}, ValueError, "NaN or infinite representations"),
     ]:
         with pytest.raises(kind, match=message):
@@ -397,6 +466,9 @@ def test_pairs_are_drawn(planted, tmp_path):
     display = DuplicatesDisplay.from_duplicates(found, X, twins=told, k=3)
     assert display.images[0].shape == (3, 8, 8)
     np.testing.assert_allclose(display.images[1][0], X[found.pairs[0, 1], 0])
+    said = [text.get_text() for text in display.figure_.axes[0].texts]
+    assert len({len(number.split(".")[1]) for number in said}) == 1  # all with the same decimals
+    np.testing.assert_allclose([float(n) for n in said], found.distance[:3], atol=0.006)
     means = display.ax_.containers[0].lines[0].get_xdata()
     lines = np.flatnonzero(np.isin(told.row, found.pairs[0]))
     assert means[0] == pytest.approx(told.twin_in.score[lines].mean())
@@ -431,6 +503,18 @@ def test_displays_refuse_what_they_cannot_draw(planted):
     ]:
         with pytest.raises(kind, match=message):
             DuplicatesDisplay.from_duplicates(*args, **changes)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ([0.0, 0.0312, 0.52], ["0.000", "0.031", "0.520"]),
+        ([0.0, 0.0], ["0.00", "0.00"]),
+        ([3.0, 12.34, 140.0], ["3", "12", "140"]),
+    ],
+)
+def test_distances_are_written_alike(values, said):
+    assert same_decimals(np.array(values)) == said
 
 
 def _none():

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy import stats
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
@@ -21,7 +22,9 @@ from sslmemo.audits import (
 from sslmemo.audits.membership_attacks import nig_prior
 from sslmemo.audits.membership_roc import clustered, found_share, roc, row_weights, thresholds_at
 from sslmemo.designs import Split, Subsample
+from sslmemo.estimates import Difference
 from sslmemo.pool import Run
+from sslmemo.result import MemorizationResult
 
 FITTED = [n for n, a in ATTACKS.items() if not isinstance(a, ClassifierAttack)]
 
@@ -405,6 +408,7 @@ def test_attacks_on_a_trained_pool(digits):
         ({"attacks": {"own": 3}}, TypeError, "must be an Attack"),
         ({"attacks": ("encodermi",)}, ValueError, "ViewSimilarity"),
         ({"n_bins": 0}, ValueError, "n_bins"),
+        ({"n_bins": 11}, ValueError, "n_bins must be at most 10 with 40 rows, 10 a bin, got 11"),
         ({"n_bootstraps": 2}, ValueError, "n_bootstraps"),
         ({"attacks": {"own": LiRA(variance="both")}}, ValueError, "variance must be"),
         ({"attacks": {"own": RMIA(gamma=0)}}, ValueError, "gamma"),
@@ -438,6 +442,23 @@ def test_too_little_is_said():
         membership_inference(pool(n_encoders=4))
     with pytest.raises(TypeError, match="MemorizationResult"):
         membership_inference([1])
+    with pytest.raises(NotFittedError):
+        membership_inference(MemorizationEstimator())
+    run = pool(n_encoders=8)
+    labels = Run(run.plan, {"correctness": run.values["alignment"]}, {}, run.seconds)
+    with pytest.raises(
+        ValueError, match="holds 'correctness': pass a fitted MemorizationEstimator"
+    ):
+        membership_inference(MemorizationResult(labels, Difference(of="correctness")))
+
+
+def test_more_bins_need_rows():
+    audit = membership_inference(
+        pool(n=300, n_encoders=16), ("threshold",), n_bins=30, n_bootstraps=20
+    )
+    assert audit.by_score()["bin"].tolist() == list(range(1, 31))
+    with pytest.raises(ValueError, match="at most 30 with 300 rows"):
+        membership_inference(pool(n=300, n_encoders=16), ("threshold",), n_bins=31)
     audit = membership_inference(pool(n_encoders=8), ("lira_global",))
     with pytest.raises(ValueError, match="unknown"):
         audit.roc("rmia")

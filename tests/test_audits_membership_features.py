@@ -124,6 +124,13 @@ def test_display():
     np.testing.assert_array_equal(drawn["lira global"].get_ydata(), curve["tpr"])
     assert len(left.collections) == 2  # bands
     assert right.get_ylabel() == "members found at 1% FPR"
+    chance = left.lines[-1]
+    np.testing.assert_array_equal(chance.get_xdata(), chance.get_ydata())
+    assert chance.get_zorder() > max(line.get_zorder() for line in left.lines[:-1])
+    many = membership_inference(
+        pool(n=600, n_encoders=16), ("threshold",), n_bins=60, n_bootstraps=20
+    )
+    assert len(MembershipDisplay(many).plot().axes_[1].get_xticks()) <= 12
     few = membership_inference(pool(n=60, n_encoders=16), ("threshold",))
     assert MembershipDisplay(few).plot().axes_[1].get_ylabel() == "AUC within the bin"
     none = membership_inference(pool(n=60, n_encoders=8), ("lira_global",))

@@ -128,6 +128,39 @@ def test_too_few_reruns_give_no_interval_and_noise_is_not_resolved():
     assert both.resolved[0, 1]
 
 
+def test_a_constant_score_has_no_correlation():
+    rng = np.random.default_rng(0)
+    a, zero = rng.standard_normal(60), np.zeros(60)
+    for flat in (zero, np.zeros((4, 60)), pool(zero, np.zeros((4, 60)))):
+        given = {"a": NoisyScores.of(a), "flat": NoisyScores.of(flat), "b": NoisyScores.of(a**3)}
+        assert [s.constant for s in given.values()] == [False, True, False]
+        found = rank_agreement(given)
+        for matrix in (found.pearson, found.spearman, found.corrected, found.low, found.high):
+            assert np.isnan(matrix[[0, 1, 1, 2], [1, 0, 2, 1]]).all()
+            assert matrix[0, 2] == pytest.approx(
+                found.pearson[0, 2] if matrix is found.pearson else 1
+            )
+        assert np.isnan(found.reliability[1])
+        assert not found.resolved[1].any()
+        assert "a and flat: no correlation, a score is constant" in found.summary()
+        assert "nan" not in found.summary()
+        shared, chance, ceiling = top_overlap(given["a"], given["flat"], 0.1)
+        assert np.isnan([shared, ceiling]).all()
+        assert chance == pytest.approx(0.1)
+
+
+def test_a_correlation_above_one_is_explained_once():
+    rng = np.random.default_rng(0)
+    a, noise = rng.standard_normal(80), rng.standard_normal((8, 80))
+    given = {"a": NoisyScores.of(a + noise[:4]), "b": NoisyScores.of(a + noise[4:])}
+    given["c"] = NoisyScores.of(a + 0.5 * rng.standard_normal(80))
+    found = rank_agreement(given)
+    assert found.high[found.resolved].max() > 1
+    assert found.summary().count("may exceed 1 by noise") == 1
+    far = {"a": NoisyScores.of(a), "b": NoisyScores.of(noise[0])}
+    assert "exceed" not in rank_agreement(far).summary()
+
+
 def test_only_common_rows_count():
     rng = np.random.default_rng(0)
     a, b = rng.standard_normal((3, 60)), rng.standard_normal(60)
@@ -196,7 +229,8 @@ def test_all_definitions_stand_in_one_table(compared, tiny_digits):
     assert found.agreement.reliability[-1] == 1
     assert set(found.results) == {"SSL memorization", "label memorization", "deja vu"}
     assert found.scores_table()["isolation"].shape == (150,)
-    assert len(repr(found).splitlines()) == 10
+    lines = repr(found).splitlines()
+    assert lines[10:] == found.agreement.notes()
     # wrong labels are what label memorization finds
     top = np.argsort(-found.scores["label memorization"])[:15]
     assert wrong[top].mean() > 0.6
@@ -237,6 +271,21 @@ def test_names_can_be_left_out_and_added(tiny, tiny_digits):
         )
 
 
+def test_a_constant_definition_is_called_so(tiny, tiny_digits):
+    pytest.importorskip("pandas")
+    X = tiny_digits[0][:60]
+    names = ["SSL memorization", "single pair", "isolation", "depth_isolation", "alignment"]
+    definitions = {**dict.fromkeys(names), "flat": np.zeros(60)}
+    found = compare_definitions(X, definitions=definitions, n_repeats=3, random_state=0, verbose=0)
+    first, *rest = found.summary().splitlines()
+    assert first.endswith("flat constant")
+    assert "isolation forest and flat: no correlation, a score is constant" in rest
+    assert "nan" not in found.summary()
+    frame = found.to_frame()
+    assert frame["second"].tolist() == found.table()["second"].tolist()
+    assert frame["spearman"].isna().tolist() == [False, True, True]
+
+
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
@@ -248,6 +297,12 @@ def test_names_can_be_left_out_and_added(tiny, tiny_digits):
         ({"level": 1}, ValueError, "level must lie"),
         ({"definitions": ["a"]}, TypeError, "definitions must be a dict by name"),
         ({"definitions": {"mine": np.ones(3)}}, ValueError, r"'mine'\] has shape \(3,\)"),
+        (
+            {"definitions": {"mine": np.full(120, np.nan)}},
+            ValueError,
+            r"'mine'\] holds NaN or infinite",
+        ),
+        ({"definitions": {"isolatoin": None}}, ValueError, "Did you mean 'isolation'"),
         ({"definitions": {"mine": "a"}}, TypeError, "must be an estimator, a MemorizationResult"),
         ({"definitions": {"mine": IsolationForest}}, TypeError, "is the class IsolationForest"),
         ({"definitions": dict.fromkeys(USUAL)}, ValueError, "0 definitions are left"),

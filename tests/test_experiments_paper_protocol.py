@@ -161,7 +161,20 @@ def test_a_single_pair_is_told_its_noise_and_agrees_with_the_pool_without_it():
     assert a.spearman[0, 1] < 0.75
     assert a.low[0, 1] < 1 < a.high[0, 1]
     assert "Two pairs rank the 100 candidates alike by" in found.summary()
-    assert "A pool of 48 encoders has a reliability of" in repr(found)
+    said = (
+        f"A pool of 48 encoders has a reliability of {a.reliability[1]:.2f} on them; "
+        f"a single pair correlates {a.spearman[0, 1]:.2f} with it, and would by {a.corrected[0, 1]:.2f} "
+        f"[{a.low[0, 1]:.2f}, {a.high[0, 1]:.2f}] without the noise of both"
+    )
+    assert said in repr(found)
+    noise = read_pairs(
+        pairs, planted(0 * gap, roles, rng.standard_normal((4, n)), seed=2)
+    ).summary()
+    assert noise.endswith("both are too noisy together to say more (not resolved)")
+    same = planted(0 * gap, roles, np.zeros((4, n)), seed=3)
+    assert (
+        read_pairs(pairs, same).summary().endswith("there is no correlation, a score is constant")
+    )
     table = found.table()
     np.testing.assert_array_equal(table["pool_score"], pool.score)
     np.testing.assert_array_equal(table["score"], found.score)
@@ -188,8 +201,13 @@ def test_failed_pairs_are_left_out():
 def test_pools_of_every_kind(digits, tiny):
     X = digits[0]
     common = {"estimator": tiny(epochs=1), "split": SPLIT, "random_state": 0, "verbose": 0}
-    with pytest.warns(UserWarning, match="one block of 'split'"):
+    with pytest.warns(UserWarning, match="n_pairs=1 is the paper's protocol") as caught:
         found = paper_protocol(X, n_pairs=1, pool=4, **common)
+    assert len(caught) == 1
+    last = found.summary().splitlines()[-1]
+    assert last.startswith("A pool of 4 encoders has a reliability of ")
+    assert last.endswith("its own noise included, which takes more pairs to know")
+    assert "nan" not in found.summary()
     assert found.pool.run.plan.design == "subsample"
     assert found.pool.run.plan.n_encoders == 4
     assert found.pairs.shape == (1, len(X))

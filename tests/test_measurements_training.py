@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from sslmemo import MemorizationEstimator, measurements
 from sslmemo.data import as_data
 from sslmemo.designs import Explicit
 from sslmemo.measurements import Alignment, AlignmentTrajectory, Presentations, WeightNorm
@@ -105,3 +106,25 @@ def test_rows_never_shown_and_methods_of_one_view_are_refused(table):
         run(plan, trainer_of(data, epochs=0.67), [Presentations()], data)
     with pytest.raises(TrainingError, match="two views of a row"):
         Presentations().observer(1, 4)(np.arange(1), 0, None, None, torch.zeros(1, 1, 4, 2))
+
+
+@pytest.mark.parametrize("name", measurements.__all__)
+def test_no_measurement_shows_its_address(name):
+    assert getattr(measurements, name).__repr__ is not object.__repr__
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (measurements.ViewSimilarity(), "ViewSimilarity()"),
+        (measurements.ViewSimilarity(n_views=4, layer="projector"),
+         "ViewSimilarity(n_views=4, layer='projector')"),
+        (measurements.WeightNorm(at=(0.5, 1.0)), "WeightNorm(at=(0.5, 1.0))"),
+        (measurements.Reconstruction(augmentation=torch.nn.Identity()), "Reconstruction(...)"),
+        (measurements.InputCurvature(torch.nn.Identity(), n_probes=3), "InputCurvature(n_probes=3, ...)"),
+        (measurements.Correctness(np.zeros(3, int)), "Correctness(...)"),
+    ],
+)  # fmt: skip
+def test_a_measurement_shows_what_is_not_at_its_default(made, said):
+    assert repr(made) == said
+    assert said in repr(MemorizationEstimator(measurements=[made]))

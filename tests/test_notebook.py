@@ -16,6 +16,7 @@ from sslmemo import (
     MemorizationResult,
     SSLEncoder,
 )
+from sslmemo.baselines import DejaVuEstimator
 from sslmemo.designs import Subsample
 from sslmemo.experiments.contrasts import Frames
 from sslmemo.notebook import BARS, HEIGHT, WIDTH, histogram
@@ -162,13 +163,15 @@ def both_ways(estimator):
     return estimator._repr_html_(), estimator._repr_mimebundle_()["text/html"]
 
 
-@pytest.mark.parametrize("kind", ["pool", "proxy", "labels"])
+@pytest.mark.parametrize("kind", ["pool", "proxy", "labels", "deja vu"])
 def test_fitted_estimators_show_diagram_and_scores(kind, digits, tiny):
     X, y = digits
     if kind == "labels":
         model = LogisticRegression(max_iter=1000)
         est = LabelMemorizationEstimator(model, n_encoders=4, random_state=0, verbose=0)
         X = X.reshape(len(X), -1)
+    elif kind == "deja vu":
+        est = DejaVuEstimator(n_encoders=4, epochs=1, random_state=0, verbose=0)
     elif kind == "proxy":
         est = MemorizationProxy("isolation", epochs=1, random_state=0)
     else:

@@ -13,6 +13,7 @@ from numpydoc.docscrape import get_doc_object
 from numpydoc.validate import validate
 from scipy import optimize, stats
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from test_docstrings import IGNORED
 from test_stacked import Doubled, DoubledStack, trainer_of
 from torch import nn
@@ -288,6 +289,13 @@ def test_a_fit_states_its_epsilon(tiny, digits):
     plain = tiny(gradient_noise=GradientNoise()).fit(digits[0])
     assert privacy_of(plain.result_.run) is None
     assert privacy_of(tiny().fit(digits[0]).result_.run) is None
+    assert privacy_of(est) == privacy_of(est.result_) == told
+    assert privacy_of(plain) is None
+    with pytest.raises(NotFittedError):
+        privacy_of(tiny())
+    for wrong in (3, PrivateTraining, run.plan, tiny):
+        with pytest.raises(TypeError, match="result must be a MemorizationResult, a fitted"):
+            privacy_of(wrong)
 
 
 def test_scores_repeat_for_any_number_of_jobs_and_seeds_tell_apart(tiny, digits):

@@ -12,15 +12,17 @@ from scipy.sparse.csgraph import connected_components
 
 from .._compat import check_in_range, shown
 from ..data import CHUNK, as_data
-from ..table import ScoreTable
+from ..table import ScoreTable, TableFrame
 
 __all__ = ["NearDuplicates", "find_near_duplicates"]
 
 NEAR, FAR = 2, 4  # neighbours whose ratio of distances tells the dimension; a twin is neither
+N_NEIGHBORS = 10
+NEARLY = 0.9  # least share of one value in a nearly constant column
 
 
 @dataclass(frozen=True, repr=False)
-class NearDuplicates:
+class NearDuplicates(TableFrame):
     """Pairs of near-duplicate rows.
 
     Attributes
@@ -42,6 +44,9 @@ class NearDuplicates:
         Where distances were taken.
     n_samples, n_other : int
         Rows of X and of X_other, 0 without.
+    n_nearly_constant : int
+        Columns of a table of which one value fills 90% or more but not all: standardising magnifies
+        what is left. 0 for images and representations.
     """
 
     pairs: np.ndarray
@@ -52,6 +57,7 @@ class NearDuplicates:
     space: str
     n_samples: int
     n_other: int = 0
+    n_nearly_constant: int = 0
 
     def __len__(self):
         return len(self.pairs)
@@ -103,7 +109,7 @@ class NearDuplicates:
         Returns
         -------
         str
-            One or two lines.
+            One to three lines.
         """
         where = f"in {self.space} space, none further apart than {self.threshold:.3g}"
         many = f"{len(self)} near-duplicate pair{'s' * (len(self) != 1)}"
@@ -117,11 +123,17 @@ class NearDuplicates:
             text += (
                 f"\nThe widest pair is one that chance gives {self.false_pairs.max():.2g} times."
             )
+        if self.n_nearly_constant:
+            text += (
+                f"\nX was read as a table: its columns were standardised, and {self.n_nearly_constant} of "
+                "them are nearly constant, whose rare values are magnified; if the rows are images, pass "
+                "image_shape=."
+            )
         return text
 
 
 def find_near_duplicates(X, X_other=None, *, encoder=None, threshold="auto", max_false=0.5,
-                         n_neighbors=10, channels="first", image_shape=None):  # fmt: skip
+                         n_neighbors=N_NEIGHBORS, channels="first", image_shape=None):  # fmt: skip
     """Find rows that are almost copies of others, within X or between X and another set.
 
     Parameters
@@ -140,8 +152,9 @@ def find_near_duplicates(X, X_other=None, *, encoder=None, threshold="auto", max
     max_false : float, default=0.5
         With ``"auto"``: false pairs to be expected, above 0.
     n_neighbors : int, default=10
-        With ``"auto"``: neighbours sought of every row, at least 4, at most the other rows of X. Of a
-        row with n_neighbors near-copies or more only exact copies are found.
+        With ``"auto"``: neighbours sought of every row, at least 4 and at most the other rows of X (up
+        to 10 are brought down to these). Of a row with n_neighbors near-copies or more only exact
+        copies are found.
     channels : {"first", "last"}, default="first"
         Where an image has its channels; read without an encoder only.
     image_shape : tuple of int or None, default=None
@@ -156,8 +169,8 @@ def find_near_duplicates(X, X_other=None, *, encoder=None, threshold="auto", max
     Raises
     ------
     TypeError, ValueError
-        X or X_other is not what fit or the encoder takes, a parameter lies out of range, or X has
-        too few rows for ``"auto"``.
+        X or X_other is not what fit or the encoder takes, their rows are of different shapes, a
+        parameter lies out of range, or X has too few rows for ``"auto"``.
 
     See Also
     --------
@@ -205,8 +218,9 @@ def find_near_duplicates(X, X_other=None, *, encoder=None, threshold="auto", max
         check_in_range("threshold", threshold, numbers.Real, 0, finite=True)
     check_in_range("max_false", max_false, numbers.Real, 0, open_low=True, finite=True)
     check_in_range("n_neighbors", n_neighbors, numbers.Integral, FAR)
+    nearly = 0
     if encoder is None:
-        points, other = _inputs(X, X_other, channels, image_shape)
+        points, other, nearly = _inputs(X, X_other, channels, image_shape)
     else:
         points = _represented(encoder, X)
         other = None if X_other is None else _represented(encoder, X_other)
@@ -221,22 +235,36 @@ def find_near_duplicates(X, X_other=None, *, encoder=None, threshold="auto", max
         pairs=np.stack([first, second], 1)[order], distance=distance[order],
         false_pairs=false_pairs[order], threshold=threshold, dimension=dimension,
         space="input" if encoder is None else "representation", n_samples=len(points),
-        n_other=n_other,
+        n_other=n_other, n_nearly_constant=nearly,
     )  # fmt: skip
 
 
 def _inputs(X, X_other, channels, image_shape):
-    """Network inputs of both sets, flat and in float64."""
+    """Network inputs of both sets, flat and in float64, and how many columns are nearly constant."""
     rules = {"channels": channels, "image_shape": image_shape, "unit_range": False}
     data = as_data(X, **rules)
-    sets = [data]
+    points, other, nearly = _flat(data), None, 0
     if X_other is not None:
-        sets.append(as_data(X_other, reset=False, layout=data.layout, **rules))
-    flat = [
-        np.concatenate([d.array(i).reshape(len(i), -1).astype(float) for i in d.chunks()])
-        for d in sets
-    ]
-    return flat[0], flat[1] if len(flat) > 1 else None
+        try:
+            others = as_data(X_other, reset=False, **rules)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"X_other can't be used: {error}") from error
+        if others.shape != data.shape:
+            raise ValueError(
+                f"X_other has rows of shape {others.shape}, but the rows of X have shape {data.shape}."
+            )
+        if not data.layout.is_image:  # by the scales of X's columns
+            others = as_data(X_other, reset=False, layout=data.layout, **rules)
+        other = _flat(others)
+    if not data.layout.is_image:
+        share = (points == np.median(points, axis=0)).mean(0)
+        nearly = int(((share >= NEARLY) & (share < 1)).sum())
+    return points, other, nearly
+
+
+def _flat(data):
+    """All rows as float64 (n, d)."""
+    return np.concatenate([data.array(i).reshape(len(i), -1).astype(float) for i in data.chunks()])
 
 
 def _represented(encoder, X):
@@ -254,10 +282,16 @@ def _represented(encoder, X):
 
 def _by_chance(points, other, max_false, k):
     """Pairs that chance gives at most `max_false` times."""
-    n, k = len(points), min(k, len(points) - 1)
+    n, asked = len(points), k
+    k = min(k, n - 1)
     if k < FAR:
         raise ValueError(
             f"X has {n} rows, and threshold='auto' needs {FAR + 1}: give a distance as threshold."
+        )
+    if asked > max(k, N_NEIGHBORS):
+        raise ValueError(
+            f"n_neighbors must be at most {k}, the other rows of X, got {asked}; take far fewer, for the "
+            "density must be about constant among them."
         )
     row, distance = _nearest(points, points, k, skip=True)
     reach = distance[:, -1]  # r_K of every row

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numbers
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
 from .._compat import check_in_range, named, shown
 from ..estimates import Difference
@@ -21,9 +22,10 @@ USUAL = ("threshold", "lira", "lira_global", "lira_offline", "rmia", "bavaria")
 ONE_ENCODER = ("encodermi", "partcrop")
 PLAIN = "threshold"
 LEAST_BLOCKS = 3
+N_BINS, LEAST_ROWS = 10, 10  # bins by default; rows in each of more bins
 
 
-def membership_inference(result, attacks=None, *, n_bins=10, n_bootstraps=100, random_state=0):
+def membership_inference(result, attacks=None, *, n_bins=N_BINS, n_bootstraps=100, random_state=0):
     """Attack every encoder of a pool by the others, and say how well.
 
     Nothing is trained: the pool's encoders are targets and shadow encoders in turn. An attack on an encoder
@@ -38,14 +40,16 @@ def membership_inference(result, attacks=None, *, n_bins=10, n_bootstraps=100, r
     Parameters
     ----------
     result : MemorizationResult, fitted MemorizationEstimator or Run
-        With the matrix "alignment", and what else the attacks need.
+        With the matrix "alignment", which pools of labels lack, and what else the attacks need: three
+        blocks at least (6 encoders in pairs), six for success by m(x), and for a true-positive rate at
+        1% (0.1%) false positives 100 (1,000) rows that are not trained on, of every encoder.
     attacks : sequence of str, or dict of str to Attack, default=None
         Names in `sslmemo.audits.ATTACKS`, or attacks of your own under their names. None is
         ``"threshold"``, ``"lira"``, ``"lira_global"``, ``"lira_offline"``, ``"rmia"`` and ``"bavaria"``,
         and ``"encodermi"`` and ``"partcrop"`` where the run holds what `ViewSimilarity` and `CropResponse`
         measure. Gains are against ``"threshold"``.
     n_bins : int, default=10
-        Bins of m(x), of equally many rows; at least 1.
+        Bins of m(x), of equally many rows; at least 1. More than 10 need 10 rows each.
     n_bootstraps : int, default=100
         Draws behind the errors; at least 20.
     random_state : int, RandomState instance or None, default=0
@@ -57,11 +61,14 @@ def membership_inference(result, attacks=None, *, n_bins=10, n_bootstraps=100, r
 
     Raises
     ------
+    NotFittedError
+        `result` is an estimator that was not fitted.
     TypeError
         `result` holds no run, or an attack is none.
     ValueError
-        An attack or a matrix is unknown, there are fewer than three blocks without a failure, or no encoder
-        has members and non-members that every attack can score.
+        An attack or a matrix is unknown, the run holds no alignments, `n_bins` is too many, there are fewer
+        than three blocks without a failure, or no encoder has members and non-members that every attack can
+        score.
 
     See Also
     --------
@@ -86,6 +93,11 @@ def membership_inference(result, attacks=None, *, n_bins=10, n_bootstraps=100, r
     check_in_range("n_bins", n_bins, numbers.Integral, 1)
     check_in_range("n_bootstraps", n_bootstraps, numbers.Integral, 20)
     run = _run_of(result)
+    most = max(N_BINS, run.plan.n_samples // LEAST_ROWS)
+    if n_bins > most:
+        raise ValueError(
+            f"n_bins must be at most {most} with {run.plan.n_samples} rows, {LEAST_ROWS} a bin, got {n_bins}."
+        )
     attacks = _attacks_of(attacks, run.values)
     plan, values = _finished(run, attacks)
     scores = {name: attack.scores(values, plan) for name, attack in attacks.items()}
@@ -101,12 +113,19 @@ def membership_inference(result, attacks=None, *, n_bins=10, n_bootstraps=100, r
 
 def _run_of(result):
     """The run of a result, a fitted estimator, or itself."""
+    if hasattr(result, "fit") and not isinstance(result, type):
+        check_is_fitted(result)
     result = getattr(result, "result_", result)
     run = result.run if isinstance(result, MemorizationResult) else result
     if not isinstance(run, Run):
         raise TypeError(
             "result must be a MemorizationResult, a fitted MemorizationEstimator or a Run, got "
             f"{shown(result)}."
+        )
+    if "alignment" not in run.values:
+        raise ValueError(
+            "membership_inference reads alignments, and the run holds "
+            f"{', '.join(map(repr, run.values))}: pass a fitted MemorizationEstimator, or its result."
         )
     return run
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from .._compat import named
 from ..estimates.blocks import check_level
-from ..table import ScoreTable
+from ..table import LevelFrame, ScoreTable
 
 __all__ = ["GRID", "RATES", "MembershipAudit"]
 
@@ -17,7 +17,7 @@ GRID = 10.0 ** np.linspace(-3, 0, 46)  # and of the curves
 
 
 @dataclass(frozen=True, repr=False)
-class MembershipAudit:
+class MembershipAudit(LevelFrame):
     """How well membership attacks work on a pool.
 
     Attributes
@@ -150,26 +150,6 @@ class MembershipAudit:
                 row |= _ends("auc", entry["auc"], level, rate=True)
                 rows.append(row | _ends("found", entry["found"], level, rate=True))
         return ScoreTable({k: [r[k] for r in rows] for k in rows[0]})
-
-    def to_frame(self, level=0.95):
-        """Give `table` as a pandas DataFrame (extra ``[frame]``).
-
-        Parameters
-        ----------
-        level : float, default=0.95
-            As in `table`.
-
-        Returns
-        -------
-        pandas.DataFrame
-            The columns of `table`, indexed from 0.
-
-        Raises
-        ------
-        ImportError
-            pandas is not installed.
-        """
-        return self.table(level).to_frame()
 
     def summary(self):
         """Say in words what a reader should conclude.

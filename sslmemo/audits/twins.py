@@ -19,7 +19,7 @@ from ..estimates.blocks import (
 from ..estimates.difference import standard_errors
 from ..plans import Plan
 from ..result import MemorizationResult
-from ..table import ScoreTable
+from ..table import LevelFrame, ScoreTable
 from .duplicates import NearDuplicates
 
 __all__ = ["Contrast", "TwinMemorization", "twin_memorization"]
@@ -95,7 +95,7 @@ class Contrast:
 
 
 @dataclass(frozen=True, repr=False)
-class TwinMemorization:
+class TwinMemorization(LevelFrame):
     """Memorization of rows given whether a twin of theirs was trained on.
 
     Attributes
@@ -115,6 +115,9 @@ class TwinMemorization:
         and all its twins: the score that ``fit(X, groups=...)`` gives.
     hidden : Contrast
         twin_out - twin_in: memorization that the twin hides.
+    tied : ndarray of bool, shape (n_rows,)
+        Whether every encoder has the row and a twin in or out together, as exact copies and groups
+        are: only `joint` is known of it.
     """
 
     row: np.ndarray
@@ -124,6 +127,7 @@ class TwinMemorization:
     twin_out: Contrast
     joint: Contrast
     hidden: Contrast
+    tied: np.ndarray
 
     def __len__(self):
         return len(self.row)
@@ -162,7 +166,8 @@ class TwinMemorization:
         Returns
         -------
         str
-            Five lines.
+            Five lines, each mean with the number of rows that it is over, or with why it is unknown; and
+            one more where rows are tied to their twins.
         """
         words = {
             "twin_in": "a twin was trained on", "twin_out": "no twin was trained on",
@@ -171,9 +176,12 @@ class TwinMemorization:
         }  # fmt: skip
         lines = [f"Mean m(x) of {len(self)} rows that have a twin:"]
         for name, text in words.items():
-            mean = getattr(self, name).mean()
-            low, high = mean.interval()
-            lines.append(f"  {mean.score[0]: .4f} [{low[0]: .4f}, {high[0]: .4f}]  {text}")
+            lines.append(f"  {_said(getattr(self, name))}  {text}")
+        if self.tied.any():
+            lines.append(
+                f"{self.tied.sum()} of the rows are tied to a twin, in or out together, so that only the "
+                "third line knows them: fit with groups=np.arange(len(X)) to tell them apart."
+            )
         return "\n".join(lines)
 
 
@@ -187,8 +195,9 @@ def twin_memorization(result, twins):
     Parameters
     ----------
     result : MemorizationResult or fitted MemorizationEstimator
-        Of a design in which twins are in and out apart, such as half-splits fitted without
-        `groups`; at least two blocks.
+        Of a design in which twins are in and out apart, at least two blocks: half-splits (the default
+        design), fitted with ``groups=np.arange(len(X))`` where twins are exact copies, which fit ties
+        else. Of tied rows only `joint` is known.
     twins : NearDuplicates, or array-like of int of shape (n_pairs, 2) or (n_samples,)
         What `find_near_duplicates` found within the rows of the fit; or pairs (row, twin), each of
         which is one line of the answer; or the group of every row. By groups (and those of
@@ -271,7 +280,20 @@ def twin_memorization(result, twins):
         twin_out=twin_out,
         joint=contrast(x_in & all_in, ~x_in & ~any_in),
         hidden=hidden,
+        tied=(x_in == any_in).all(0),
     )
+
+
+def _said(contrast):
+    """Mean over the rows that have an error, and over how many; or why there is none."""
+    n = int(np.isfinite(contrast.standard_error).sum())
+    if n:
+        mean = contrast.mean()
+        low, high = mean.interval()
+        return f"{mean.score[0]: .4f} [{low[0]: .4f}, {high[0]: .4f}] (n = {n})"
+    if np.isfinite(contrast.score).any():
+        return "unknown (fewer than two blocks on a side: raise n_encoders)"
+    return "unknown (no two encoders differ like that: raise n_encoders, or take half-splits)"
 
 
 def _matrix(values, estimate):

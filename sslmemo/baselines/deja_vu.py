@@ -18,6 +18,7 @@ from ..data import RowIndex, read_rows
 from ..estimates import Difference
 from ..measurements import Correctness, DejaVu
 from ..measurements.dejavu import CORNERS, backgrounds
+from ..notebook import FitInNotebook
 from ..plans import Plan
 from ..pool import Run, run
 from ..randomness import entropy_of, usual_torch
@@ -37,7 +38,7 @@ ARRAYS = {"label": "deja_vu", "share": "deja_vu_share", "confidence": "deja_vu_e
 CONFIDENT = (1.0, 0.2, 0.05)
 
 
-class DejaVuEstimator(BaseEstimator):
+class DejaVuEstimator(FitInNotebook, BaseEstimator):
     """Deja vu memorization of every image by self-supervised encoders, with errors.
 
     Each row's background is asked for the row's label: its nearest public rows in representation

@@ -10,9 +10,8 @@ from sklearn.base import clone
 
 from ..estimator import MemorizationEstimator
 from ..randomness import derive_seed, entropy_of
-from ..table import ScoreTable
+from ..table import LevelFrame, ScoreTable
 from .agreement import agreement
-from .contrasts import LevelFrame
 from .inputs import as_list
 from .prevalence import prevalence
 

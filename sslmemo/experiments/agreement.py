@@ -33,7 +33,7 @@ class Agreement:
         Of the scores as they are, noise and all.
     corrected, low, high : ndarray of shape (m, m)
         Correlation of the true scores, corrected for attenuation and not clipped at 1, with the ends
-        of its interval. On the diagonal 1.
+        of its interval. On the diagonal 1. NaN, as the other correlations are, where a score is constant.
     resolved : ndarray of bool, shape (m, m)
         Whether both fits have a reliability of at least 0.5; elsewhere the corrected number is
         mostly noise.
@@ -83,18 +83,34 @@ class Agreement:
         Returns
         -------
         str
-            One line a pair.
+            One line a pair, and one more where a corrected correlation, or its interval, exceeds 1.
         """
         lines = []
         for row in zip(*self.pairs().columns.values(), strict=True):
             first, second, pearson, spearman, corrected, low, high, resolved = row
             observed = pearson if self.statistic == "pearson" else spearman
+            if np.isnan(observed):
+                lines.append(f"{first} and {second}: no correlation, a score is constant")
+                continue
             if not resolved:
                 said = f"not resolved (a reliability is below {RESOLVED})"
             else:
                 said = f"true scores correlate {corrected:.2f} [{low:.2f}, {high:.2f}]"
             lines.append(f"{first} and {second}: {said}; scores as they are {observed:.2f}")
-        return "\n".join(lines)
+        return "\n".join([*lines, *self.notes()])
+
+    def notes(self):
+        """Say what a reader of the numbers may stumble over.
+
+        Returns
+        -------
+        list of str
+            One line where a resolved correlation of the true scores, or its interval, exceeds 1; else empty.
+        """
+        lower = np.tril(self.resolved, -1)
+        if (np.fmax(self.corrected, self.high)[lower] > 1).any():
+            return ["A corrected correlation, not clipped, may exceed 1 by noise: read it as 1."]
+        return []
 
 
 def agreement(results, level=0.95):

@@ -8,7 +8,7 @@ from scipy import stats
 from ..estimates.blocks import check_level
 from ..notebook import SummaryInNotebook
 
-__all__ = ["Frames", "LevelFrame", "holm", "student"]
+__all__ = ["Frames", "holm", "student"]
 
 
 class Frames(SummaryInNotebook):
@@ -48,30 +48,6 @@ class Frames(SummaryInNotebook):
             pandas is not installed.
         """
         return self.summary_table(**options).to_frame()
-
-
-class LevelFrame:
-    """DataFrame of a result whose `table` takes a confidence level."""
-
-    def to_frame(self, level=0.95):
-        """Give `table` as a pandas DataFrame (extra ``[frame]``).
-
-        Parameters
-        ----------
-        level : float, default=0.95
-            As in `table`.
-
-        Returns
-        -------
-        pandas.DataFrame
-            The columns of `table`, indexed from 0.
-
-        Raises
-        ------
-        ImportError
-            pandas is not installed.
-        """
-        return self.table(level).to_frame()
 
 
 def student(values, level):

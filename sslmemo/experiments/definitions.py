@@ -11,7 +11,7 @@ from sklearn.base import clone, is_outlier_detector
 from sklearn.ensemble import IsolationForest
 from sklearn.neighbors import LocalOutlierFactor
 
-from .._compat import check_in_range, shown
+from .._compat import check_in_range, named, shown
 from ..baselines import LabelMemorizationEstimator
 from ..baselines.deja_vu import DejaVuEstimator
 from ..designs import Split, Subsample
@@ -21,7 +21,7 @@ from ..proxies import MemorizationProxy
 from ..randomness import derive_seed, entropy_of
 from ..result import MemorizationResult
 from ..sources import check_labels
-from ..table import ScoreTable
+from ..table import ScoreTable, TableFrame
 from .agreement import Agreement
 from .inputs import interruptible, read_as
 from .noisy_ranks import NoisyScores, rank_agreement, top_overlap
@@ -31,11 +31,13 @@ __all__ = ["DefinitionComparison", "compare_definitions"]
 
 SSL, PAIR, LABEL, DEJA_VU = "SSL memorization", "single pair", "label memorization", "deja vu"
 PROXIES = ("isolation", "depth_isolation", "alignment")
+FOREST, FACTOR = "isolation forest", "local outlier factor"
+USUAL = (SSL, PAIR, LABEL, DEJA_VU, *PROXIES, FOREST, FACTOR)
 POOLS = (MemorizationEstimator, LabelMemorizationEstimator, DejaVuEstimator)
 
 
 @dataclass(frozen=True, repr=False)
-class DefinitionComparison:
+class DefinitionComparison(TableFrame):
     """Scores by several definitions, and how far their truths rank the rows alike.
 
     Attributes
@@ -84,7 +86,7 @@ class DefinitionComparison:
         ScoreTable
             With the columns first; second; n_rows; spearman, of the scores as they are; corrected, low,
             high, of the truths, not clipped at 1; resolved, whether both reliabilities are enough for
-            that; top_overlap, chance, ceiling.
+            that; top_overlap, chance, ceiling. NaN where a score is the same for all common rows.
         """
         pairs, overlaps = self.agreement.pairs().columns, self.overlaps.columns
         names = ("spearman", "corrected", "low", "high", "resolved")
@@ -102,12 +104,16 @@ class DefinitionComparison:
         Returns
         -------
         str
-            One line a definition; all pairs are in `table`.
+            One line a definition, and one more where a corrected correlation, or its interval, exceeds 1;
+            all pairs are in `table`.
         """
         a, t = self.agreement, self.table()
+        said = [
+            "constant" if scores.constant else f"{r:.2f}" if np.isfinite(r) else "unknown"
+            for scores, r in zip(self.given.values(), a.reliability, strict=True)
+        ]
         lines = [
-            "Reliability by ranks: "
-            + ", ".join(f"{n} {r:.2f}" for n, r in zip(a.names, a.reliability, strict=True))
+            "Reliability by ranks: " + ", ".join(map(" ".join, zip(a.names, said, strict=True)))
         ]
         # the pairs of the first definition come first
         for said, over, chance, ceiling in zip(
@@ -115,10 +121,12 @@ class DefinitionComparison:
             *(t[name][: len(a.names) - 1] for name in ("top_overlap", "chance", "ceiling")),
             strict=True,
         ):
-            lines.append(
-                f"{said}; top rows in common {over:.0%} (chance {chance:.0%}, ceiling {ceiling:.0%})"
-            )
-        return "\n".join(lines)
+            if np.isfinite(over):
+                said += (
+                    f"; top rows in common {over:.0%} (chance {chance:.0%}, ceiling {ceiling:.0%})"
+                )
+            lines.append(said)
+        return "\n".join([*lines, *a.notes()])
 
 
 def compare_definitions(X, y=None, *, estimator=None, label=None, split=None, n_repeats=4,
@@ -126,7 +134,10 @@ def compare_definitions(X, y=None, *, estimator=None, label=None, split=None, n_
                         memory=None, random_state=None, verbose=1):  # fmt: skip
     """Score the same rows by several definitions, and correlate them without their noise.
 
-    Every definition has trainings of its own, so that no noise is shared and passes for agreement.
+    Every definition has trainings of its own, so that no noise is shared and passes for agreement. With the
+    defaults these are 64 encoders for the pool, 2 `n_repeats` for the pairs and `n_repeats` for each of three
+    proxies, 84 in all; with y and images 64 more for deja vu, beside 64 classifiers. A small
+    `estimator`, or ``definitions={"deja vu": None}``, makes it less.
 
     Parameters
     ----------
@@ -178,8 +189,9 @@ def compare_definitions(X, y=None, *, estimator=None, label=None, split=None, n_
     Raises
     ------
     TypeError, ValueError
-        A parameter is wrong; two results share blocks; a definition gives other than one finite score a
-        row; fewer than two definitions are left; and whatever the fits raise.
+        A parameter is wrong; None is given for a name that isn't there; two results share blocks; a
+        definition gives other than one finite score a row; fewer than two definitions are left; and
+        whatever the fits raise.
 
     Notes
     -----
@@ -203,6 +215,9 @@ def compare_definitions(X, y=None, *, estimator=None, label=None, split=None, n_
     data = read_as(clone(base), "X", X, reset=True)
     y = None if y is None else check_labels(y, len(data))
     wanted = _usual(base, label, y, split, data.layout.is_image)
+    for name, d in (definitions or {}).items():
+        if d is None:  # a misspelt name would leave nothing out
+            named(str(name), dict.fromkeys(USUAL), "definitions")
     wanted.update(definitions or {})
     wanted = {str(name): d for name, d in wanted.items() if d is not None}
     if len(wanted) < 2:
@@ -244,8 +259,8 @@ def _usual(base, label, y, split, is_image):
         found[DEJA_VU] = following(DejaVuEstimator(**size), "layer")
     for kind in PROXIES:
         found[kind] = following(MemorizationProxy(kind))
-    found["isolation forest"] = IsolationForest()
-    found["local outlier factor"] = LocalOutlierFactor()
+    found[FOREST] = IsolationForest()
+    found[FACTOR] = LocalOutlierFactor()
     return found
 
 
@@ -264,10 +279,20 @@ def _check_definition(name, d, n):
             raise TypeError(f"definitions[{name!r}] has no get_params, so it can't be cloned.")
         return
     scores = _array(name, d)
-    if scores.ndim not in (1, 2) or scores.shape[-1] != n or not np.isfinite(scores).all():
+    if scores.ndim not in (1, 2) or scores.shape[-1] != n:
         raise ValueError(
-            f"definitions[{name!r}] has shape {scores.shape}: finite scores of shape ({n},) or "
-            f"(n_repeats, {n}) are needed."
+            f"definitions[{name!r}] has shape {scores.shape}: scores of shape ({n},) or (n_repeats, {n}) "
+            "are needed."
+        )
+    _check_finite(name, scores)
+
+
+def _check_finite(name, scores):
+    bad = ~np.isfinite(scores)
+    if bad.any():
+        raise ValueError(
+            f"definitions[{name!r}] holds NaN or infinite scores ({bad.sum()} of {bad.size}): a finite one "
+            "for every row is needed."
         )
 
 
@@ -332,11 +357,11 @@ def _outlier_scores(detector, data, seeds):
 
 def _finite(name, scores, n):
     scores = np.asarray(scores, dtype=float)
-    if scores.shape != (n,) or not np.isfinite(scores).all():
+    if scores.shape != (n,):
         raise ValueError(
-            f"definitions[{name!r}] scores of shape {scores.shape}: one finite score for each of {n} rows "
-            "is needed."
+            f"definitions[{name!r}] scores of shape {scores.shape}: one score for each of {n} rows is needed."
         )
+    _check_finite(name, scores)
     return scores
 
 

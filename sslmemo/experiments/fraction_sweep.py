@@ -18,10 +18,10 @@ from ..estimates.blocks import check_level, mean_or_nan
 from ..estimates.reliability import block_covariance
 from ..estimator import MemorizationEstimator
 from ..randomness import derive_seed, entropy_of
-from ..table import ScoreTable
+from ..table import LevelFrame, ScoreTable
 from .agreement import RESOLVED
 from .ceiling import combined_interval
-from .contrasts import LevelFrame, student
+from .contrasts import student
 from .inputs import as_list, interruptible
 
 __all__ = ["FractionSweep", "fraction_sweep"]

@@ -60,6 +60,11 @@ class NoisyScores:
         return self.pooled and self.result is None and len(self.blocks) == 1
 
     @property
+    def constant(self):
+        """Whether every block has one value for all rows, which no correlation has: bool."""
+        return _constant(self.singles(self.known))
+
+    @property
     def score(self):
         """Best guess at every row, the mean of all blocks: ndarray (n_samples,)."""
         return mean_or_nan(self.blocks)
@@ -119,7 +124,8 @@ def rank_agreement(scores, level=0.95):
         exact score 1). The intervals hold for other rows of the same source and for other
         trainings: a jackknife over 20 parts of the rows plus one over the blocks of each score.
         Noise of a row under one block is in both, so that they are rather too wide. NaN with fewer
-        than three blocks of a score that is not exact. `resolved` asks whether all trainings of a
+        than three blocks of a score that is not exact. Of a score that is the same for all rows of a pair
+        every correlation is NaN, and so is its reliability. `resolved` asks whether all trainings of a
         score together have a reliability of at least 0.5, not one alone.
 
     Notes
@@ -150,6 +156,10 @@ def rank_agreement(scores, level=0.95):
         for j in range(i):
             rows = given[i].known & given[j].known
             a, b = ranks_of(i, rows), ranks_of(j, rows)
+            if a.constant or b.constant:
+                for matrix in square.values():
+                    matrix[i, j] = matrix[j, i] = np.nan
+                continue
             x, y = (_standardised(s.singles(rows)) for s in (given[i], given[j]))
             low, high = _corrected_interval(a, b, level)
             for name, value in (
@@ -161,10 +171,11 @@ def rank_agreement(scores, level=0.95):
             ):
                 square[name][i, j] = square[name][j, i] = value
     own = [ranks_of(i, s.known) for i, s in enumerate(given)]
-    reliability = np.array([r.part()[1] for r in own])
-    enough = np.array([r.together() for r in own]) >= RESOLVED
+    reliability = np.array([np.nan if r.constant else r.part()[1] for r in own])
+    enough = np.array([not r.constant and r.together() >= RESOLVED for r in own])
+    enough = enough[:, None] & enough & np.isfinite(square["spearman"])
     return Agreement(
-        names, reliability, **square, resolved=enough[:, None] & enough, shares_blocks=False,
+        names, reliability, **square, resolved=enough, shares_blocks=False,
         statistic="spearman",
     )  # fmt: skip
 
@@ -209,11 +220,14 @@ def top_overlap(a, b, top, seed=0):
     -------
     observed, chance, ceiling : float
         On average over reruns; of unrelated rankings; and to expect if both truths ranked alike, see
-        `sslmemo.experiments.overlap`.
+        `sslmemo.experiments.overlap`. The first and last are NaN where a score is the same for all common
+        rows, and so has no top.
     """
     rows = a.known & b.known
     n = int(rows.sum())
     k = max(1, round(top * n))
+    if any(_constant(scores.singles(rows)) for scores in (a, b)):
+        return np.nan, k / n, np.nan
     tops = [
         np.stack([top_mask(s, k) for s in scores.singles(rows)]).astype(float) for scores in (a, b)
     ]
@@ -252,6 +266,11 @@ class _Ranked:
                 reliability = _mean_pair(ranks @ ranks.T)
             self._parts[group, unit] = ranks, reliability
         return self._parts[group, unit]
+
+    @property
+    def constant(self):
+        """Whether the score is the same for all rows."""
+        return not self.part()[0].any()
 
     def together(self):
         """Reliability of the mean of all blocks."""
@@ -295,6 +314,11 @@ def _mean_pair(correlations):
     if n < 2:
         return np.nan
     return float((correlations.sum() - np.trace(correlations)) / (n * (n - 1)))
+
+
+def _constant(values):
+    """Whether every row of (r, n) has one value."""
+    return bool((values == values[:, :1]).all())
 
 
 def _standardised(values):

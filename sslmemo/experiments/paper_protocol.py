@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import numbers
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -193,15 +194,23 @@ class PaperProtocol:
                 f"{_said(self.repeatability)} (Spearman)"
             )
         if self.pool is not None:
-            a = self.agreement
-            lines.append(
-                f"A pool of {self.pool.run.plan.n_encoders} encoders has a reliability of "
-                f"{a.reliability[1]:.2f} on them; a single pair agrees {a.spearman[0, 1]:.2f} with it, "
-                "without the noise of both "
-                + _said(Interval(a.corrected[0, 1], a.low[0, 1], a.high[0, 1]))
-                + ("" if a.resolved[0, 1] else " (not resolved: mostly noise)")
-            )
+            lines += self._beside_the_pool()
         return "\n".join(lines)
+
+    def _beside_the_pool(self):
+        """Lines on the pool's reliability, and on what a single pair has in common with it."""
+        a = self.agreement
+        trust = "unknown" if np.isnan(a.reliability[1]) else f"{a.reliability[1]:.2f}"
+        line = f"A pool of {self.pool.run.plan.n_encoders} encoders has a reliability of {trust} on them; "
+        if np.isnan(a.spearman[0, 1]):
+            return [line + "there is no correlation, a score is constant"]
+        line += f"a single pair correlates {a.spearman[0, 1]:.2f} with it, "
+        if len(self.pairs) == 1:
+            return [line + "its own noise included, which takes more pairs to know"]
+        if not a.resolved[0, 1]:
+            return [line + "and both are too noisy together to say more (not resolved)"]
+        corrected = _said(Interval(a.corrected[0, 1], a.low[0, 1], a.high[0, 1]))
+        return [f"{line}and would by {corrected} without the noise of both", *a.notes()]
 
 
 def paper_protocol(X, *, estimator=None, split=None, n_pairs=3, n_views=5, pool=None, groups=None,
@@ -250,6 +259,11 @@ def paper_protocol(X, *, estimator=None, split=None, n_pairs=3, n_views=5, pool=
         A parameter is wrong; the pool is of other rows or shares blocks with the pairs; and whatever the
         fits raise.
 
+    Warns
+    -----
+    UserWarning
+        There is one pair only; and as the fits do.
+
     Notes
     -----
     The roles are the same for all pairs, so a block of a tenth of the rows is left out, not a point:
@@ -279,7 +293,15 @@ def paper_protocol(X, *, estimator=None, split=None, n_pairs=3, n_views=5, pool=
         random_state=derive_seed(entropy, "pairs") % 2**32,
     )  # fmt: skip
     with interruptible(memory):
-        result = pairs.fit(X, groups=groups).result_
+        with warnings.catch_warnings():
+            if n_pairs == 1:  # said in our words
+                warnings.filterwarnings("ignore", message=".* are one block of ")
+                warnings.warn(
+                    "n_pairs=1 is the paper's protocol: what another pair would say stays unknown. Three "
+                    "pairs tell the noise of one.",
+                    stacklevel=2,
+                )
+            result = pairs.fit(X, groups=groups).result_
         pool = _pool_of(pool, base, X, groups, derive_seed(entropy, "pool") % 2**32)
     return read_pairs(result, pool)
 

@@ -12,13 +12,14 @@ from ..augmentations.views import Views
 from ..distances import check_distance, get_distance
 from ..identity import describe
 from ..protocols import TrainingError
+from ._repr import ShortRepr
 
 __all__ = ["Alignment"]
 
 MOST_VIEWS = 1024  # half a million pairs a row
 
 
-class Alignment:
+class Alignment(ShortRepr):
     """E over pairs of views of d(h(x'), h(x'')), for every encoder and row.
 
     Parameters

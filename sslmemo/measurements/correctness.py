@@ -6,11 +6,12 @@ import numpy as np
 
 from ..protocols import TrainingError
 from ..training.supervised import digest_as_given, labels_key
+from ._repr import ShortRepr
 
 __all__ = ["Correctness"]
 
 
-class Correctness:
+class Correctness(ShortRepr):
     """Error of every classifier on every row: 1 minus its correctness, so that it is a loss.
 
     Parameters

@@ -16,6 +16,7 @@ from .._compat import check_choice, check_in_range
 from ..data import Data, Layout
 from ..identity import key_of
 from ..protocols import TrainingError
+from ._repr import ShortRepr
 from .downstream import represent
 
 __all__ = ["DejaVu", "backgrounds", "beside_box", "corner_box", "neighbour_vote"]
@@ -23,7 +24,7 @@ __all__ = ["DejaVu", "backgrounds", "beside_box", "corner_box", "neighbour_vote"
 CORNERS = ("upper left", "upper right", "lower left", "lower right")
 
 
-class DejaVu:
+class DejaVu(ShortRepr):
     """Vote of the public rows nearest to a row's background, for every encoder of a pool.
 
     Parameters

@@ -10,6 +10,7 @@ from torch import nn
 
 from .._compat import check_at, check_in_range
 from ..protocols import TrainingError
+from ._repr import ShortRepr
 from .gradients import network_of
 from .isolation import N_NEIGHBORS, nearest_distances
 
@@ -18,7 +19,7 @@ __all__ = ["DepthIsolation"]
 SIDE = 4  # of feature maps as they are compared: where things are counts, and memory too
 
 
-class DepthIsolation:
+class DepthIsolation(ShortRepr):
     """Mean cosine distance of a row to its nearest other rows, in hidden layers and in the output.
 
     Hidden representations are what the layers with weights (linear ones and convolutions) are given, in

@@ -8,13 +8,14 @@ from sklearn.base import clone, is_regressor
 from .._compat import check_choice, named
 from ..identity import describe, key_of
 from ..probes import KNNProbe, LinearProbe
+from ._repr import ShortRepr
 
 __all__ = ["Downstream", "evaluator_of", "metric_of", "represent"]
 
 PROBES = {"linear": LinearProbe, "knn": KNNProbe}
 
 
-class Downstream:
+class Downstream(ShortRepr):
     """Outcome of one or several evaluators on every test row, for every encoder of a pool.
 
     Parameters

@@ -13,6 +13,7 @@ from .._compat import check_at, check_in_range
 from ..augmentations.views import Views
 from ..identity import describe
 from ..training.model import evaluating
+from ._repr import ShortRepr
 
 __all__ = [
     "GradientShare", "OfViews", "SelfInfluence", "network_of", "self_influence", "squared_alignment",
@@ -22,7 +23,7 @@ HELD = 2**25  # gradient values held at once; fixed, so that numbers never depen
 MOST_ROWS = 32  # whose gradients are held at once
 
 
-class OfViews:
+class OfViews(ShortRepr):
     """Base of the measurements that differentiate the `squared_alignment` of a row's views."""
 
     def __init__(self, augmentation, n_views=8, layer="encoder", at=(1.0,), device="cpu"):

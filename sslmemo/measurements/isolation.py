@@ -10,6 +10,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from .._compat import check_at, check_in_range
 from ..protocols import TrainingError
+from ._repr import ShortRepr
 from .downstream import represent
 
 __all__ = ["InputIsolation", "Isolation", "input_isolation", "nearest_distances"]
@@ -19,7 +20,7 @@ TEMPERATURE = 0.1  # of the density's kernel
 CHUNK = 1024  # rows compared with all others at once
 
 
-class Isolation:
+class Isolation(ShortRepr):
     """Distance of a row's representation to the nearest others, and density of all others around it.
 
     Rows are read as they are, without augmentation, and all rows of the data are neighbours, trained on
@@ -89,7 +90,7 @@ def _among_others(z, n_neighbors):
     return isolation, density
 
 
-class InputIsolation:
+class InputIsolation(ShortRepr):
     """Mean Euclidean distance of a row to its nearest other rows, whatever the encoder.
 
     Parameters

@@ -16,6 +16,7 @@ from ..augmentations.views import Views
 from ..identity import describe
 from ..randomness import derive_seed
 from ..training.model import evaluating
+from ._repr import ShortRepr
 from .segmentation import feature_maps
 
 __all__ = ["CropResponse", "ViewSimilarity"]
@@ -23,7 +24,7 @@ __all__ = ["CropResponse", "ViewSimilarity"]
 RATIO = (math.log(3 / 4), math.log(4 / 3))  # of width over height
 
 
-class ViewSimilarity:
+class ViewSimilarity(ShortRepr):
     """Cosine similarities of all pairs of a row's views, highest first: EncoderMI's features.
 
     Parameters
@@ -96,7 +97,7 @@ class ViewSimilarity:
         return similarities.quantile(levels, dim=1).T
 
 
-class CropResponse:
+class CropResponse(ShortRepr):
     """How parts of an image respond to the whole of it: PartCrop's features.
 
     Boxes of a small share of an image are cut out, brought to its size and embedded. With ``against="map"``

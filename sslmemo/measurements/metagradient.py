@@ -16,13 +16,14 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from .._compat import check_in_range
 from ..randomness import derive_seed, generator
 from ..training.model import TorchModel
+from ._repr import ShortRepr
 from .gradients import network_of, squared_alignment
 from .unlearning import groups_of
 
 __all__ = ["Metagradient", "continued", "own_derivatives"]
 
 
-class Metagradient:
+class Metagradient(ShortRepr):
     """Fall of a row's alignment per unit of its weight in the loss, exact through a few further steps.
 
     A copy of the encoder trains on for a few steps, in which every row has a weight of 1, see `continued`;

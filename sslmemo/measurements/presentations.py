@@ -7,12 +7,13 @@ import torch
 import torch.nn.functional as F
 
 from ..protocols import TrainingError
+from ._repr import ShortRepr
 from .gradients import squared_alignment
 
 __all__ = ["Presentations"]
 
 
-class Presentations:
+class Presentations(ShortRepr):
     """Alignment and forgetting of every row over the steps that showed it to the encoder.
 
     A step gives two views of each of its rows; their mean squared distance is the row's alignment then. A row

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from ..protocols import TrainingError
+from ._repr import ShortRepr
 
 __all__ = ["Quality", "effective_rank", "uniformity"]
 
 
-class Quality:
+class Quality(ShortRepr):
     """Effective rank and spread of unaugmented representations.
 
     Parameters

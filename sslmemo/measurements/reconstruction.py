@@ -14,11 +14,12 @@ from ..methods.mae import MAE
 from ..protocols import TrainingError
 from ..randomness import derive_seed
 from ..training.model import evaluating
+from ._repr import ShortRepr
 
 __all__ = ["Reconstruction"]
 
 
-class Reconstruction:
+class Reconstruction(ShortRepr):
     """E over masks of the reconstruction loss of every row, for pools of ``method="mae"``.
 
     Memorization in MAE's own terms: pass it as ``measurements=[Reconstruction()]`` and read the
@@ -45,9 +46,6 @@ class Reconstruction:
         check_in_range("n_views", n_views, numbers.Integral, 1)
         self.n_views = int(n_views)
         self.augmentation = augmentation
-
-    def __repr__(self):
-        return f"Reconstruction(n_views={self.n_views}, augmentation={self.augmentation!r})"
 
     def config(self):
         """Everything that determines the numbers beside models, data and seed, as plain JSON."""

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from .._compat import check_at
+from ._repr import ShortRepr
 from .alignment import Alignment
 
 __all__ = ["AlignmentTrajectory", "WeightNorm"]
@@ -47,7 +48,7 @@ class AlignmentTrajectory(Alignment):
         return {**super().config(), "at": list(self.at)}
 
 
-class WeightNorm:
+class WeightNorm(ShortRepr):
     """Euclidean norm of all trained weights of an encoder and its projector.
 
     Parameters

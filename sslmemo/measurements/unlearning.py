@@ -13,12 +13,13 @@ from ..augmentations.views import Views
 from ..identity import describe
 from ..randomness import derive_seed, generator
 from ..training.model import TorchModel, evaluating
+from ._repr import ShortRepr
 from .gradients import network_of, squared_alignment
 
 __all__ = ["Unlearning"]
 
 
-class Copies:
+class Copies(ShortRepr):
     """Base of the measurements that change copies of a model and read all rows' alignments under each."""
 
     at = (1.0,)

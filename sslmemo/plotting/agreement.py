@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from .._compat import shown
 from ..experiments.agreement import RESOLVED, Agreement, agreement
 from ._common import INK, MUTED, pyplot
 
 __all__ = ["AgreementDisplay"]
 
 UNKNOWN = "#F1F1F1"  # a pair that is not resolved
+NONE = "\N{EN DASH}"  # a constant score's correlation
 
 
 class AgreementDisplay:
@@ -17,8 +19,8 @@ class AgreementDisplay:
 
     A cell below the diagonal shows the correlation of the true scores of two fits and its interval,
     coloured by the correlation; a grey one is not resolved. The diagonal shows each fit's
-    reliability. Above it stand the correlations of the scores as they are. Make it with
-    `from_results`, which also draws it.
+    reliability. Above it stand the correlations of the scores as they are. A dash is where a score is
+    constant. Make it with `from_results`, which also draws it.
 
     Parameters
     ----------
@@ -42,14 +44,14 @@ class AgreementDisplay:
 
     @classmethod
     def from_results(cls, results, *, level=0.95, ax=None):
-        """Compute the agreement of several fits and draw it.
+        """Draw the agreement of several fits, computed before or here.
 
         Parameters
         ----------
-        results : dict of str to MemorizationResult, or sequence of MemorizationResult
-            At least two fits of the same rows.
+        results : dict of str to MemorizationResult, sequence of them, Agreement or DefinitionComparison
+            At least two fits of the same rows; or what was computed of them.
         level : float, default=0.95
-            Confidence of the intervals, in (0, 1).
+            Confidence of the intervals, in (0, 1), if they are computed here.
         ax : matplotlib Axes, default=None
             Where to draw; None makes a figure.
 
@@ -60,8 +62,16 @@ class AgreementDisplay:
         Raises
         ------
         TypeError, ValueError
-            As `sslmemo.experiments.agreement` says.
+            `results` is none of these, or as `sslmemo.experiments.agreement` says.
         """
+        found = getattr(results, "agreement", results)
+        if isinstance(found, Agreement):
+            return cls(found).plot(ax=ax)
+        if not isinstance(results, (dict, list, tuple)):
+            raise TypeError(
+                "results must be a dict or a list of MemorizationResult, an Agreement or a "
+                f"DefinitionComparison, got {shown(results)}."
+            )
         return cls(agreement(results, level)).plot(ax=ax)
 
     def plot(self, ax=None):
@@ -101,7 +111,8 @@ class AgreementDisplay:
         ax.set_title(
             "Below: correlation of the true scores. Diagonal: reliability.\n"
             "Above: correlation of the scores as they are"
-            + (" (common noise in it)" if found.shares_blocks else ""),
+            + (" (common noise in it)" if found.shares_blocks else "")
+            + ("\nThose of the true scores may exceed 1 by noise" if found.notes() else ""),
             fontsize=9, color=MUTED, loc="left",
         )  # fmt: skip
         bar = ax.figure.colorbar(image, ax=ax, shrink=0.6, label="correlation of the true scores")
@@ -112,9 +123,11 @@ class AgreementDisplay:
     def _cell(self, ax, i, j):
         found = self.agreement
         if i == j:
-            text, colour = f"{found.reliability[i]:.2f}", INK
+            text, colour = _number(found.reliability[i]), INK
         elif i < j:
-            text, colour = f"{found.observed[i, j]:.2f}", MUTED
+            text, colour = _number(found.observed[i, j]), MUTED
+        elif np.isnan(found.observed[i, j]):
+            text, colour = NONE, MUTED
         elif not found.resolved[i, j]:
             text, colour = "not\nresolved", MUTED
         else:
@@ -124,3 +137,7 @@ class AgreementDisplay:
         weight = "bold" if i == j and found.reliability[i] >= RESOLVED else "normal"
         size = 7.5 if "\n" in text else 9
         ax.text(j, i, text, ha="center", va="center", fontsize=size, color=colour, weight=weight)
+
+
+def _number(value):
+    return f"{value:.2f}" if np.isfinite(value) else NONE

@@ -189,7 +189,8 @@ class DuplicatesDisplay:
         height, width = self.images[0].shape[1:3]
         tall = 0.94 * min(1.0, height / width)
         wide = tall * width / height
-        for line, pair in enumerate(self.shown):
+        said = same_decimals(self.duplicates.distance[self.shown])
+        for line in range(len(self.shown)):
             for place, images in enumerate(self.images):
                 left, top = place * BESIDE, line - tall / 2
                 box = (left, left + wide, top + tall, top)
@@ -198,8 +199,7 @@ class DuplicatesDisplay:
                 edge = [left, right, right, left, left], [top, top, low, low, top]
                 ax.plot(*edge, color=HAIRLINE, linewidth=0.5)
             ax.text(
-                BESIDE + wide + 0.12, line, f"{self.duplicates.distance[pair]:#.2g}", va="center",
-                fontsize=9, color=MUTED,
+                BESIDE + wide + 0.12, line, said[line], va="center", fontsize=9, color=MUTED,
             )  # fmt: skip
         ax.set(xlim=(0, ACROSS), ylim=(len(self.shown) - 0.5, -0.5), aspect="equal")
         ax.set(xticks=[], yticks=[])
@@ -233,8 +233,9 @@ class DuplicatesDisplay:
     def _draw_distances(self, ax):
         found = self.duplicates
         ax.plot(
-            found.distance[self.shown], np.arange(len(self.shown)), "o", color=BLUE, markersize=5
-        )
+            found.distance[self.shown], np.arange(len(self.shown)), "o", color=BLUE, markersize=5,
+            clip_on=False,
+        )  # fmt: skip
         ax.axvline(found.threshold, color=MUTED, linewidth=0.8, linestyle="--")
         ax.set_xlim(left=0)
         ax.set_xlabel(f"distance in {found.space} space (dashed: the largest allowed)", fontsize=9)
@@ -244,6 +245,13 @@ class DuplicatesDisplay:
             color=INK,
             loc="left",
         )
+
+
+def same_decimals(values):
+    """Numbers of at least 0 as text, with as many decimals as give the largest three digits."""
+    largest = float(np.max(values))
+    decimals = max(0, 2 - int(np.floor(np.log10(largest)))) if largest > 0 else 2
+    return [f"{value:.{decimals}f}" for value in values]
 
 
 def _pictures(*both):

@@ -9,7 +9,6 @@ from ..audits import MembershipAudit
 from ._common import (
     BLUE,
     GREEN,
-    HAIRLINE,
     INK,
     MARKS,
     MUTED,
@@ -24,6 +23,8 @@ from ._common import (
 __all__ = ["MembershipDisplay"]
 
 PLAIN = "threshold"
+MOST_TICKS = 12  # bins that are numbered
+CHANCE = {"color": INK, "lw": 1, "ls": "--", "zorder": 5}  # above the curves
 COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, SKY, PURPLE, INK)
 
 
@@ -125,9 +126,10 @@ class MembershipDisplay:
             ax.plot(curve["fpr"], curve["tpr"], lw=1.4, markersize=4, markevery=(i % 5, 5),
                     **styles[name])  # fmt: skip
         lowest = min(c["fpr"][0] for c in curves.values())
-        ax.plot([lowest, 1], [lowest, 1], color=HAIRLINE, lw=1, zorder=0)
-        ax.annotate("chance", (lowest, lowest), xytext=(14, 4), textcoords="offset points",
-                    fontsize=8, color=MUTED)  # fmt: skip
+        ax.plot([lowest, 1], [lowest, 1], **CHANCE)
+        # in the corner below the line, where no attack worth its name has a curve
+        ax.annotate("chance (dashed)", (0.98, 0.03), xycoords="axes fraction", ha="right", fontsize=8,
+                    color=MUTED)  # fmt: skip
         ax.set(
             xscale="log", yscale="log", xlabel="false-positive rate", ylabel="true-positive rate"
         )
@@ -153,8 +155,9 @@ class MembershipDisplay:
             ax.errorbar(table["bin"] + shift, table[value], bars, lw=1.1, capsize=0, markersize=4,
                         **styles[name])  # fmt: skip
         n = len(next(iter(tables.values())))
-        ax.axhline(0.01 if resolved else 0.5, color=HAIRLINE, lw=1, zorder=0)
-        ax.set_xticks(range(1, n + 1))
+        ax.axhline(0.01 if resolved else 0.5, **CHANCE)
+        step = -(-n // MOST_TICKS)
+        ax.set_xticks(range(1, n + 1, step))
         ax.set_xlabel(f"m(x), in {n} bins of equally many rows, most memorized last")
         ax.set_ylabel("members found at 1% FPR" if resolved else "AUC within the bin")
         ax.set_title(

@@ -189,8 +189,8 @@ def _collapse(result):
         return _card("Collapse", f"{bad} of {n}", "encoders put all rows at one point or on one line: "
                      f"their scores are low for a bad reason; {detail}", "bad", "look closer")  # fmt: skip
     if has_low_rank(result.run):
-        return _card("Collapse", "partial?", "representations vary along hardly more than one direction, as "
-                     f"those of encoders do that have hardly trained; {detail}", "caution", "look closer")  # fmt: skip
+        why = "representations vary along hardly more than one direction, as if hardly trained"
+        return _card("Collapse", "partial?", f"{why}; {detail}", "caution", "look closer")
     return _card("Collapse", "none", detail, "good", f"all {n} encoders healthy")
 
 

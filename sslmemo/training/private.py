@@ -12,9 +12,10 @@ import warnings
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
 from torch.func import functional_call, grad, vmap
 
-from .._compat import check_choice, check_in_range
+from .._compat import check_choice, check_in_range, shown
 from ..randomness import derive_seed
 
 __all__ = ["PrivateTraining", "RowGradients", "privacy_of", "quiet"]
@@ -375,26 +376,31 @@ class RowGradients:
         return gradients, per_row, z.transpose(0, 1)
 
 
-def privacy_of(run):
-    """State what one encoder of a run spends of its training rows' privacy.
+def privacy_of(result):
+    """State what one encoder of a fit spends of its training rows' privacy.
 
     Parameters
     ----------
-    run : Run
-        Such as ``result_.run``.
+    result : MemorizationResult, fitted MemorizationEstimator or Run
+        Of the fit.
 
     Returns
     -------
     dict or None
         ``"epsilon"``, that of the smallest training set, and what it comes from: ``"delta"``, ``"clip"``,
-        ``"multiplier"``, ``"accountant"``, ``"n_rows"``, ``"batch_size"`` and ``"steps"``. None for a run
+        ``"multiplier"``, ``"accountant"``, ``"n_rows"``, ``"batch_size"`` and ``"steps"``. None for a fit
         without `PrivateTraining`. Not for several encoders, nor for scores: see there.
 
     Raises
     ------
+    NotFittedError
+        `result` is an estimator that was not fitted.
+    TypeError
+        `result` holds no run.
     ValueError
         `delta` is not below ``1 / n_rows``.
     """
+    run = _run_of(result)
     trainer = run.config.get("trainer", {})
     name, parameters = trainer.get("gradient_noise") or (None, None)
     if name != f"{PrivateTraining.__module__}.{PrivateTraining.__qualname__}":
@@ -405,3 +411,19 @@ def privacy_of(run):
         "steps": trainer["steps"],
     }
     return {"epsilon": PrivateTraining(**parameters).epsilon(**sizes), **parameters, **sizes}
+
+
+def _run_of(result):
+    """The run of a result, a fitted estimator, or itself."""
+    from ..pool import Run  # trains by this module
+
+    if hasattr(result, "fit") and not isinstance(result, type):
+        check_is_fitted(result)
+    run = getattr(result, "result_", result)
+    run = getattr(run, "run", run)
+    if not isinstance(run, Run):
+        raise TypeError(
+            "result must be a MemorizationResult, a fitted MemorizationEstimator or a Run, got "
+            f"{shown(result)}."
+        )
+    return run
