@@ -1,10 +1,13 @@
 """Sphinx: `make docs` runs the examples and makes their figures, `make docs-quick` does not."""
 
+import os
 import sys
 from pathlib import Path
 
-import sslmemo
-from sslmemo import estimates, experiments
+os.environ["TQDM_DISABLE"] = "1"  # no bars among what examples print; read when tqdm is imported
+
+import sslmemo  # noqa: E402
+from sslmemo import estimates, experiments  # noqa: E402
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "_ext"))  # docstrings.py, gallery.py

@@ -7,7 +7,7 @@ give the copies away. An encoder that saw the copy has as good as seen the digit
 encoders is near 0, and high among encoders that saw no copy. The plain score, over both, says too
 little; `groups=` scores a digit and its copy together.
 
-Cost: about 2 minutes on 2 cores. Prints the pairs that were found, within the set and as leakage from
+Cost: about 1 minute on 2 cores. Prints the pairs that were found, within the set and as leakage from
 the digits into the copies, and the mean scores with 95% intervals (about 0.01 with the twin in, 0.08
 without it, 0.09 for both together); writes duplicates.png into the folder given as argument,
 ``duplicates`` by default.

@@ -7,7 +7,7 @@ what the encoders of the other blocks say of that digit with and without it. A t
 encoder; likelihood ratios do. What a digit's m(x) says of its risk is read by blocks that have no part in the
 attack.
 
-Cost: about 2 minutes on 2 cores. Prints AUC and true-positive rates with intervals, and success by m(x);
+Cost: about 1 minute on 2 cores. Prints AUC and true-positive rates with intervals, and success by m(x);
 writes membership.png into the folder given as argument, ``membership`` by default.
 """
 
