@@ -6,8 +6,8 @@ from pathlib import Path
 
 os.environ["TQDM_DISABLE"] = "1"  # no bars among what examples print; read when tqdm is imported
 
-import sslmemo  # noqa: E402
-from sslmemo import estimates, experiments  # noqa: E402
+import sslmemo
+from sslmemo import estimates, experiments
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "_ext"))  # docstrings.py, gallery.py

@@ -9,7 +9,7 @@ proxies from one training; and two outlier detectors. The matrix shows how far t
 the noise of each is taken out. Last it is asked who finds the wrong labels: the label's memorization does,
 the encoders, which see no labels, do not.
 
-Cost: under 4 minutes on 2 cores. Prints every definition's reliability and agreement with the first, and its
+Cost: about 2 minutes on 2 cores. Prints every definition's reliability and agreement with the first, and its
 average precision for the wrong labels; writes definitions.png and definitions.csv into the folder given as
 argument, ``definitions`` by default.
 """
