@@ -501,7 +501,9 @@ def test_rows_go_by_their_names(fitted, digits, tmp_path):
         page.fill("#find", "#700")  # no row
         assert cells.count() == 0
         page.fill("#find", "<script>")
-        assert EVIL[0] in page.inner_text("#grid")
+        assert page.locator("#grid .tag").get_attribute("title") == EVIL[0]
+        page.fill("#find", "images/40.png")
+        assert page.inner_text("#grid .tag") == f"{digits[1][40]} · 40.png"
 
 
 def test_opens_in_a_browser(report):

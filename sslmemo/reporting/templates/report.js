@@ -104,7 +104,9 @@
     const sure = make("span", "sure");
     if (col.top_k_probability[row] !== null)
       sure.append(`top ${data.top_k}: ${probability(col.top_k_probability[row])}`);
-    const tag = make("span", "tag", nameOf(row) + (data.classes ? ` · ${classOf(row)}` : ""));
+    const name = nameOf(row).replace(/^.*[\\/](?=.)/, ""); // of a path the end, which tells rows apart
+    const parts = data.classes ? [name, classOf(row)] : [name];
+    const tag = make("span", "tag", (data.names ? parts.reverse() : parts).join(" · ")); // the end may be cut
     tag.title = nameOf(row);
     button.append(score, interval, sure, tag);
     button.addEventListener("click", () => open(row, order(), button));
