@@ -17,28 +17,27 @@ from ..assembly import draw_plan
 from ..data import RowIndex, read_rows
 from ..estimates import Difference
 from ..measurements import Correctness, DejaVu
-from ..measurements.dejavu import CORNERS, backgrounds
+from ..measurements.dejavu import CORNERS
 from ..notebook import FitInNotebook
 from ..plans import Plan
-from ..pool import Run, run
+from ..pool import run
 from ..randomness import entropy_of, usual_torch
 from ..result import MemorizationResult
 from ..sources import as_array, check_labels
-from ..table import ScoreTable
 from ..training.precision import limit_jobs
 from ..training.recipe import make_trainer
 from ..training.supervised import ClassifierTrainer
 from .checks import check_classes
-from .deja_vu_inputs import check_public_labels, draw_public, shown_parts
-from .deja_vu_tables import PARTS, accuracy_gap, part_of, part_shares
+from .deja_vu_inputs import check_public_labels, cut, draw_public, shown_parts
+from .deja_vu_reading import ReadsDejaVu
+from .deja_vu_reference import beside, check_outside
 
 __all__ = ["DejaVuEstimator"]
 
 ARRAYS = {"label": "deja_vu", "share": "deja_vu_share", "confidence": "deja_vu_entropy"}
-CONFIDENT = (1.0, 0.2, 0.05)
 
 
-class DejaVuEstimator(FitInNotebook, BaseEstimator):
+class DejaVuEstimator(ReadsDejaVu, FitInNotebook, BaseEstimator):
     """Deja vu memorization of every image by self-supervised encoders, with errors.
 
     Each row's background is asked for the row's label: its nearest public rows in representation
@@ -286,7 +285,7 @@ class DejaVuEstimator(FitInNotebook, BaseEstimator):
         plan = self._plan(data, index, groups, usable, entropy)
         asked = np.flatnonzero(plan.contrast.any(0))
         measurement = DejaVu(
-            target, asked, _cut(data, asked, boxes, masks), public, votes, self.n_neighbors,
+            target, asked, cut(data, asked, boxes, masks), public, votes, self.n_neighbors,
             self.layer, self.metric,
         )  # fmt: skip
         trainer = make_trainer(
@@ -296,15 +295,15 @@ class DejaVuEstimator(FitInNotebook, BaseEstimator):
         )  # fmt: skip
         known = np.flatnonzero(usable)
         if self.reference == "classifier":
-            _check_outside(plan, known)
+            check_outside(plan, known)
         done = run(
             plan, trainer, [measurement], data, n_jobs=limit_jobs(self.n_jobs, trainer.device),
             store=self.memory, on_error=self.on_error, max_time=self.max_time, verbose=self.verbose,
         )  # fmt: skip
         runs = {"encoder": done}
         if self.reference == "classifier":
-            crops = _cut(data, known, boxes, masks)
-            runs["classifier"] = _beside(done, self._classified(done.plan, known, crops, y), known)
+            crops = cut(data, known, boxes, masks)
+            runs["classifier"] = beside(done, self._classified(done.plan, known, crops, y), known)
         estimate = Difference(of=ARRAYS[self.outcome])
         self.results_ = {name: MemorizationResult(r, estimate) for name, r in runs.items()}
         self.result_ = self.results_[self.reference]
@@ -339,105 +338,6 @@ class DejaVuEstimator(FitInNotebook, BaseEstimator):
         total = np.bincount(copy_of, weights=np.where(scored, self.memorization_scores_, 0.0))
         count = np.bincount(copy_of, weights=scored)
         return np.where(count > 0, total / np.maximum(count, 1), np.nan)[found]
-
-    def accuracy_table(self, confident=CONFIDENT, level=0.95):
-        """Accuracy of targets and references, and their gap: the paper's deja vu score.
-
-        Parameters
-        ----------
-        confident : sequence of float, default=(1.0, 0.2, 0.05)
-            Shares in (0, 1]: each encoder is asked on that share of its rows of which it is the most
-            confident. A classifier is asked on the rows that its target is.
-        level : float, default=0.95
-            Of the intervals, which cluster by block and by row. They have no width, which is too
-            certain, where all votes are right, or all wrong.
-
-        Returns
-        -------
-        ScoreTable
-            A line for each reference and share: reference, confident; target_accuracy,
-            reference_accuracy and gap, each with _low and _high (NaN with one block).
-
-        Raises
-        ------
-        TypeError, ValueError
-            A share or the level lies outside its range.
-        """
-        check_is_fitted(self, "result_")
-        for share in confident:
-            check_in_range("confident", share, numbers.Real, 0, 1, open_low=True)
-        lines = [
-            {"reference": name, "confident": float(share)} | accuracy_gap(result.run, share, level)
-            for name, result in self.results_.items()
-            for share in confident
-        ]
-        return ScoreTable({key: [line[key] for line in lines] for key in lines[0]})
-
-    def partition(self, block=None):
-        """Part of every row: unassociated, memorized, misrepresented or correlated.
-
-        Unassociated: neither target nor reference infers the label from the background. Memorized: the
-        target alone. Misrepresented: the reference alone. Correlated: both.
-
-        Parameters
-        ----------
-        block : int, default=None
-            A block of the plan, whose encoders alone are asked: with pairs, the paper's partition by a
-            single pair. None pools all blocks: a side is right if its mean error over blocks is below
-            one half; the mean of exactly one half is wrong.
-
-        Returns
-        -------
-        ndarray of str, shape (n_samples,)
-            ``"public"`` for public rows; empty for rows without a score.
-
-        Raises
-        ------
-        ValueError
-            There is no such block.
-        """
-        check_is_fitted(self, "result_")
-        done = self.result_.run
-        plan, wrong = done.plan, done.values["deja_vu"]
-        if block is not None:
-            if block not in plan.blocks:
-                raise ValueError(
-                    f"block={shown(block)} is none of the plan's: {shown(plan.blocks.tolist())}."
-                )
-            wrong, plan = wrong[plan.encoders_of(block)], plan.take(block)
-        scores = Difference(of="deja_vu")({"deja_vu": wrong}, plan)
-        return np.where(self.public_, "public", part_of(scores.in_mean, scores.out_mean))
-
-    def partition_table(self, level=0.95):
-        """Share of each part among the scored rows.
-
-        Parameters
-        ----------
-        level : float, default=0.95
-            Of the intervals, which cluster by block and by row.
-
-        Returns
-        -------
-        ScoreTable
-            A line for each reference and part: reference, part; pair_share, as single pairs of a target
-            and a reference see it, over all pairs of all blocks, with low and high (NaN with one
-            block); and pooled_share, of rows by the rule of `partition`, for ``result_`` alone.
-
-        Raises
-        ------
-        ValueError
-            The level lies outside (0, 1).
-        """
-        check_is_fitted(self, "result_")
-        scored = np.isin(self.partition_, PARTS)
-        lines = []
-        for name, result in self.results_.items():
-            own = result is self.result_
-            for part, share in zip(PARTS, part_shares(result.run, level), strict=True):
-                pooled = float((self.partition_[scored] == part).mean()) if own else np.nan
-                lines.append((name, part, *share, pooled))
-        names = ("reference", "part", "pair_share", "low", "high", "pooled_share")
-        return ScoreTable.from_rows(names, lines)
 
     def _read(self, X, reset=False):
         return read_rows(self, X, reset, unit_range=isinstance(self.augmentation, str))
@@ -544,56 +444,3 @@ class DejaVuEstimator(FitInNotebook, BaseEstimator):
                 f"outcome='share' needs predict_proba, which classifier={shown(self.classifier)} lacks: "
                 "use outcome='label'."
             )
-
-
-def _cut(data, rows, boxes, masks):
-    """Backgrounds of some rows, of boxes or masks of all."""
-    if masks is None:
-        return backgrounds(data, rows, boxes=boxes[rows])
-    return backgrounds(data, rows, masks=masks[rows])
-
-
-def _check_outside(plan, known):
-    """Refuse a plan whose encoders leave the classifiers nothing to be fitted to."""
-    full = plan.member[:, known].all(1)
-    if full.any():
-        raise ValueError(
-            f"reference='classifier' is fitted to rows that a target was not trained on, and encoder "
-            f"{np.flatnonzero(full)[0]} is trained on all that have a background: make some public."
-        )
-
-
-def _beside(done, classified, known):
-    """Run whose targets are the encoders, and whose references are the classifiers beside them.
-
-    A classifier has not seen the rows of its target: it is the reference for these.
-    """
-    plan = done.plan
-    unseen = np.ones(plan.member.shape, bool)
-    unseen[:, known] = classified.plan.member
-    order = np.argsort(np.concatenate([plan.block, plan.block]), kind="stable")
-    target = plan.as_f.astype(np.int8)
-    values = {}
-    for name in ("deja_vu", "deja_vu_share", "deja_vu_entropy"):
-        # of a classifier the entropy is that of its target, which says on what rows it is asked
-        own = done.values[name].copy()
-        if name in classified.values:
-            own = np.full(plan.member.shape, np.nan, np.float32)
-            own[:, known] = classified.values[name]
-        values[name] = np.concatenate([done.values[name], own])[order]
-    both = Plan(
-        np.concatenate([plan.member, unseen])[order],
-        np.repeat(plan.block, 2),
-        plan.seed,
-        np.concatenate([-target, target])[order],
-        design=plan.design,
-        nominal=plan.sizes,
-    )
-    config = {**done.config, "reference": classified.config}
-    return Run(
-        both,
-        values,
-        config,
-        done.seconds + classified.seconds,
-        {**classified.failures, **done.failures},
-    )

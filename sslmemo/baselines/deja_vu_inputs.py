@@ -8,11 +8,11 @@ import warnings
 import numpy as np
 
 from .._compat import shown
-from ..measurements.dejavu import CORNERS, beside_box, corner_box
+from ..measurements.dejavu import CORNERS, backgrounds, beside_box, corner_box
 from ..randomness import generator
 from ..sources import as_array
 
-__all__ = ["check_public_labels", "draw_public", "shown_parts"]
+__all__ = ["check_public_labels", "cut", "draw_public", "shown_parts"]
 
 
 def draw_public(given, index, groups, entropy):
@@ -153,3 +153,24 @@ def check_public_labels(target, votes, classes):
             f"({shown(classes[lost].tolist())}): no vote can be right on them.",
             stacklevel=3,
         )
+
+
+def cut(data, rows, boxes, masks):
+    """Backgrounds of some rows.
+
+    Parameters
+    ----------
+    data : Data
+        All rows.
+    rows : ndarray of int
+        Of which backgrounds are wanted.
+    boxes, masks : ndarray or None
+        Of all rows, as `shown_parts` gives them.
+
+    Returns
+    -------
+    Data
+    """
+    if masks is None:
+        return backgrounds(data, rows, boxes=boxes[rows])
+    return backgrounds(data, rows, masks=masks[rows])
