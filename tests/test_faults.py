@@ -203,7 +203,7 @@ class WaitsOnce:
 
     def __call__(self, models, data, member, seed, observed=None):
         self.calls += 1
-        end = time.monotonic() + 60
+        end = time.monotonic() + 30
         while self.calls == 5 and time.monotonic() < end:
             time.sleep(0.01)
         return {}
