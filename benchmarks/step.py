@@ -46,7 +46,7 @@ def breakdown(encoder, shape, batch, steps, bank):
         marks = [time.perf_counter()]
         _, views = next(batches)
         marks.append(time.perf_counter())
-        loss, _, _ = trainer._step(module, views, 0, step, step / steps)
+        loss, _, _ = trainer.forward(module, views, 0, step, step / steps)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         marks.append(time.perf_counter())

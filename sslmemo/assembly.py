@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import numbers
 import warnings
 from dataclasses import dataclass
 
 import numpy as np
 
-from ._compat import named
+from ._compat import check_choice, check_flag, check_folder, check_in_range, named
 from .data import RowIndex
 from .designs import Subsample, get_design
 from .estimates import get_estimate
 from .measurements import Alignment, InputIsolation, Isolation, Quality
 from .plans import Plan
 from .pool import run_config
+from .training.precision import limit_jobs
 
-__all__ = ["Assembly", "alignment_of", "assemble", "draw_plan"]
+__all__ = ["Assembly", "alignment_of", "assemble", "check_pool_parameters", "draw_plan"]
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,24 @@ def _for_estimate(estimator, trainer, known):
             if measurement.name not in known:
                 found.setdefault(measurement.name, measurement)
     return list(found.values())
+
+
+def check_pool_parameters(estimator):
+    """Refuse bad parameters that say how a pool is run: those of these that the estimator has.
+
+    Raises
+    ------
+    TypeError, ValueError
+        `n_encoders`, `max_time`, `on_error`, `verbose`, `memory` or `n_jobs` is wrong.
+    """
+    check_in_range("n_encoders", estimator.n_encoders, numbers.Integral, 1)
+    if getattr(estimator, "max_time", None) is not None:
+        check_in_range("max_time", estimator.max_time, numbers.Real, 0, open_low=True)
+    if hasattr(estimator, "on_error"):
+        check_choice("on_error", estimator.on_error, ("raise", "drop"))
+    check_flag("verbose", estimator.verbose, levels=True)
+    check_folder("memory", estimator.memory)
+    limit_jobs(estimator.n_jobs, "cpu")  # refuses what is no number of jobs
 
 
 def draw_plan(estimator, data, index, groups, entropy):

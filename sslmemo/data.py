@@ -411,6 +411,11 @@ class RowIndex:
             )
         return found
 
-    def mean_of_copies(self, scores):
-        """Mean over the rows of every content number: (n,) to (n_contents,)."""
-        return np.bincount(self.copy_of, weights=scores) / np.bincount(self.copy_of)
+    def mean_of_copies(self, scores, skip_nan=False):
+        """Mean over the rows of every content number, or those with a score: (n,) to (n_contents,)."""
+        if not skip_nan:
+            return np.bincount(self.copy_of, weights=scores) / np.bincount(self.copy_of)
+        known = np.isfinite(scores)
+        total = np.bincount(self.copy_of, weights=np.where(known, scores, 0.0))
+        count = np.bincount(self.copy_of, weights=known)
+        return np.where(count > 0, total / np.maximum(count, 1), np.nan)

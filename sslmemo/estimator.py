@@ -8,8 +8,8 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
-from ._compat import check_choice, check_flag, check_folder, check_in_range
-from .assembly import assemble
+from ._compat import check_choice, check_flag, check_in_range
+from .assembly import assemble, check_pool_parameters
 from .contents import check_behaviour, encoder_of, pool_content, rebuild
 from .cost import measure_cost, pilot_plan
 from .designs import get_design
@@ -701,19 +701,13 @@ class MemorizationEstimator(ReadsRows):
 
     def _check_parameters(self):
         """Refuse bad parameters before the data are read; return the estimate."""
-        check_in_range("n_encoders", self.n_encoders, numbers.Integral, 1)
+        check_pool_parameters(self)
         check_in_range("n_views", self.n_views, numbers.Integral, 1)
-        if self.max_time is not None:
-            check_in_range("max_time", self.max_time, numbers.Real, 0, open_low=True)
-        check_choice("on_error", self.on_error, ("raise", "drop"))
         check_choice("layer", self.layer, ("encoder", "projector"))
         check_choice("anchor", self.anchor, ("view", "clean"))
         check_flag("keep_encoders", self.keep_encoders)
         check_flag("warm_start", self.warm_start)
-        check_flag("verbose", self.verbose, levels=True)
-        check_folder("memory", self.memory)
         get_stopping(self.stop_when)
-        limit_jobs(self.n_jobs, "cpu")  # refuses what is no number of jobs
         if not isinstance(self.measurements, (list, tuple)) or not all(
             isinstance(m, Measurement) for m in self.measurements
         ):

@@ -13,12 +13,10 @@ import numpy as np
 from scipy import stats
 from scipy.special import logsumexp
 from sklearn.base import BaseEstimator, clone
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from .._compat import check_choice, check_in_range
 from ..estimates.variance import MAX_DF, fit_prior_df, log_variance_offset
+from ..training.supervised import default_classifier
 
 __all__ = ["ATTACKS", "RMIA", "Attack", "BaVarIA", "ClassifierAttack", "LiRA", "Threshold"]
 
@@ -257,9 +255,7 @@ class ClassifierAttack(Attack):
             )
         chosen = slice(0, self.n_shadows)
         use = (inside | outside)[chosen]
-        model = self.classifier
-        if model is None:
-            model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+        model = default_classifier() if self.classifier is None else self.classifier
         model = clone(model).fit(shadows[chosen][use], inside[chosen][use])
         flat = target.reshape(-1, target.shape[-1])
         if hasattr(model, "decision_function"):

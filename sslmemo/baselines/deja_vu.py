@@ -7,13 +7,10 @@ import warnings
 
 import numpy as np
 from sklearn.base import BaseEstimator, is_classifier
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
-from .._compat import check_choice, check_flag, check_folder, check_in_range, shown
-from ..assembly import draw_plan
+from .._compat import check_choice, check_in_range, shown
+from ..assembly import check_pool_parameters, draw_plan
 from ..data import RowIndex, read_rows
 from ..estimates import Difference
 from ..measurements import Correctness, DejaVu
@@ -26,7 +23,7 @@ from ..result import MemorizationResult
 from ..sources import as_array, check_labels
 from ..training.precision import limit_jobs
 from ..training.recipe import make_trainer
-from ..training.supervised import ClassifierTrainer
+from ..training.supervised import ClassifierTrainer, default_classifier
 from .checks import check_classes
 from .deja_vu_inputs import check_public_labels, cut, draw_public, shown_parts
 from .deja_vu_reading import ReadsDejaVu
@@ -333,11 +330,8 @@ class DejaVuEstimator(ReadsDejaVu, FitInNotebook, BaseEstimator):
             A row was not seen in fit, or has another shape.
         """
         check_is_fitted(self, "result_")
-        found, copy_of = self._index.find_all(self._read(X)), self._index.copy_of
-        scored = np.isfinite(self.memorization_scores_)
-        total = np.bincount(copy_of, weights=np.where(scored, self.memorization_scores_, 0.0))
-        count = np.bincount(copy_of, weights=scored)
-        return np.where(count > 0, total / np.maximum(count, 1), np.nan)[found]
+        found = self._index.find_all(self._read(X))
+        return self._index.mean_of_copies(self.memorization_scores_, skip_nan=True)[found]
 
     def _read(self, X, reset=False):
         return read_rows(self, X, reset, unit_range=isinstance(self.augmentation, str))
@@ -395,9 +389,7 @@ class DejaVuEstimator(ReadsDejaVu, FitInNotebook, BaseEstimator):
 
     def _classified(self, plan, known, crops, y):
         """Run of the classifiers, each fitted to the backgrounds that its target has not seen."""
-        classifier = self.classifier
-        if classifier is None:
-            classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+        classifier = default_classifier() if self.classifier is None else self.classifier
         measurements = [Correctness(y[known], name="deja_vu")]
         if self.outcome == "share":
             measurements.append(Correctness(y[known], True, name="deja_vu_share"))
@@ -409,8 +401,8 @@ class DejaVuEstimator(ReadsDejaVu, FitInNotebook, BaseEstimator):
 
     def _check_parameters(self):
         """Refuse bad parameters before the data are read."""
-        for name in ("n_encoders", "n_neighbors"):
-            check_in_range(name, getattr(self, name), numbers.Integral, 1)
+        check_pool_parameters(self)
+        check_in_range("n_neighbors", self.n_neighbors, numbers.Integral, 1)
         for name in ("crop_fraction", "min_side"):
             check_in_range(name, getattr(self, name), numbers.Real, 0, 1, open_low=True)
         check_choice("corner", self.corner, (*CORNERS, "random"))
@@ -418,12 +410,6 @@ class DejaVuEstimator(ReadsDejaVu, FitInNotebook, BaseEstimator):
         check_choice("metric", self.metric, ("euclidean", "cosine"))
         check_choice("outcome", self.outcome, tuple(ARRAYS))
         check_choice("reference", self.reference, ("encoder", "classifier"))
-        check_choice("on_error", self.on_error, ("raise", "drop"))
-        check_flag("verbose", self.verbose, levels=True)
-        check_folder("memory", self.memory)
-        limit_jobs(self.n_jobs, "cpu")  # refuses what is no number of jobs
-        if self.max_time is not None:
-            check_in_range("max_time", self.max_time, numbers.Real, 0, open_low=True)
         if isinstance(self.public, numbers.Real) and not 0 < self.public < 1:
             raise ValueError(f"public={self.public!r} must be a share strictly between 0 and 1.")
         if isinstance(self.public, tuple) and len(self.public) != 2:

@@ -6,13 +6,10 @@ import numbers
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
-from .._compat import check_choice, check_flag, check_folder, check_in_range, named, shown
-from ..assembly import draw_plan
+from .._compat import check_choice, check_in_range, named, shown
+from ..assembly import check_pool_parameters, draw_plan
 from ..data import RowIndex, read_rows
 from ..estimates import Difference, get_estimate
 from ..measurements import Correctness
@@ -22,7 +19,7 @@ from ..randomness import entropy_of, usual_torch
 from ..result import MemorizationResult
 from ..sources import check_labels
 from ..training.precision import limit_jobs, resolve_device
-from ..training.supervised import ClassifierTrainer, NetworkTrainer
+from ..training.supervised import ClassifierTrainer, NetworkTrainer, default_classifier
 from .checks import check_classes, check_estimator
 
 __all__ = ["LabelMemorizationEstimator"]
@@ -333,7 +330,7 @@ class LabelMemorizationEstimator(FitInNotebook, BaseEstimator):
         if not callable(self.estimator):
             estimator = self.estimator
             if estimator is None:
-                estimator = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+                estimator = default_classifier()
             return ClassifierTrainer(estimator, y, data)
         mean, smallest = sizes
         size = min(64, smallest) if self.batch_size is None else int(self.batch_size)
@@ -353,18 +350,12 @@ class LabelMemorizationEstimator(FitInNotebook, BaseEstimator):
     def _check_parameters(self):
         """Refuse bad parameters before the data are read; return the estimate."""
         check_estimator(self.estimator, self.outcome)
-        check_in_range("n_encoders", self.n_encoders, numbers.Integral, 1)
+        check_pool_parameters(self)
         check_choice("outcome", self.outcome, ("label", "probability"))
         for name in ("epochs", "learning_rate"):
             check_in_range(name, getattr(self, name), numbers.Real, 0, open_low=True, finite=True)
         if self.batch_size is not None:
             check_in_range("batch_size", self.batch_size, numbers.Integral, 2)
-        if self.max_time is not None:
-            check_in_range("max_time", self.max_time, numbers.Real, 0, open_low=True)
-        check_choice("on_error", self.on_error, ("raise", "drop"))
-        check_flag("verbose", self.verbose, levels=True)
-        check_folder("memory", self.memory)
-        limit_jobs(self.n_jobs, "cpu")  # refuses what is no number of jobs
         if isinstance(self.estimate, str):
             return named(self.estimate, {"difference": Difference}, "estimate")(of=ERROR)
         estimate = get_estimate(self.estimate)

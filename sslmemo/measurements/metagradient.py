@@ -179,7 +179,7 @@ def continued(model, x, weight, seed, trainer, n_steps, length, at=1.0):
         # a step writes into buffers, which the graph of the one before still needs
         buffers = {k: b.detach().clone() for k, b in buffers.items()}
         call = _Placed(module, {**trained, **fixed, **buffers})
-        loss, per_row, _ = trainer._step(call, views, seed, step, progress)
+        loss, per_row, _ = trainer.forward(call, views, seed, step, progress)
         loss = loss + ((weight - 1) * per_row).mean()
         gradients = torch.autograd.grad(
             loss, list(trained.values()), create_graph=True, materialize_grads=True

@@ -181,7 +181,7 @@ def retrained(model, data, rows, seed, trainer, share):
             f"a copy of the encoder was to train on without some rows, and {len(rows)} of {len(data)} "
             "are left, but a step needs 2: give more rows, or a kind that trains no copies."
         )
-    module, method = copy.deepcopy(model.module).train(), trainer.method
+    module = copy.deepcopy(model.module).train()
     optimizer = torch.optim.AdamW(
         module.parameters(), trainer.learning_rate, weight_decay=trainer.weight_decay, fused=True
     )
@@ -189,18 +189,8 @@ def retrained(model, data, rows, seed, trainer, share):
     progress = 1 - 1 / trainer.steps
     for step in range(max(1, round(share * trainer.steps))):
         x = data.rows(next(stream), model.device)
-        views = trainer.views.draw(x, method.n_views, derive_seed(seed, "train views", step))
-        with torch.enable_grad():
-            loss, _, _ = trainer._step(module, views, seed, step, progress)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-        if trainer.gradient_noise is not None:
-            trainer._perturb(
-                [p.grad[None] for p in module.parameters() if p.grad is not None], [seed], step
-            )
-        optimizer.step()
-        with torch.no_grad():
-            method.after_step(
-                dict(module.named_parameters()), dict(module.named_buffers()), progress
-            )
+        views = trainer.views.draw(
+            x, trainer.method.n_views, derive_seed(seed, "train views", step)
+        )
+        trainer.update(module, optimizer, views, seed, step, progress)
     return TorchModel(module.eval(), model.device)

@@ -58,9 +58,8 @@ def check_kind(result, *kinds, name="result"):
     if not isinstance(result, kinds):
         names = " or ".join(k.__name__ for k in kinds)
         article = "an" if names[0] in "AEIOU" else "a"
-        raise TypeError(
-            f"{name} must be {article} {names} of sslmemo.experiments, got {shown(result)}."
-        )
+        home = ".".join(kinds[0].__module__.split(".")[:2])
+        raise TypeError(f"{name} must be {article} {names} of {home}, got {shown(result)}.")
     return result
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from .._compat import shown
 from ..audits import MembershipAudit
 from ._common import (
     BLUE,
@@ -17,6 +16,7 @@ from ._common import (
     SKY,
     VERMILLION,
     bare,
+    check_kind,
     pyplot,
 )  # fmt: skip
 
@@ -51,11 +51,7 @@ class MembershipDisplay:
     """
 
     def __init__(self, audit):
-        if not isinstance(audit, MembershipAudit):
-            raise TypeError(
-                f"audit must be a MembershipAudit of sslmemo.audits, got {shown(audit)}."
-            )
-        self.audit = audit
+        self.audit = check_kind(audit, MembershipAudit, name="audit")
 
     @classmethod
     def from_result(cls, audit, *, attacks=None, level=0.95, ax=None):

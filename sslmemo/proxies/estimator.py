@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from .._compat import check_choice, check_flag, check_folder, check_in_range
+from .._compat import check_choice, check_in_range
+from ..assembly import check_pool_parameters
 from ..contents import encoder_content, encoder_of
 from ..data import RowIndex
 from ..designs import Explicit
@@ -320,10 +321,7 @@ class MemorizationProxy(ReadsRows):
 
     def _check_parameters(self):
         """Refuse bad parameters before the data are read; return the kind."""
-        check_in_range("n_encoders", self.n_encoders, numbers.Integral, 1)
+        check_pool_parameters(self)
         check_in_range("n_views", self.n_views, numbers.Integral, 2)
         check_choice("layer", self.layer, ("encoder", "projector"))
-        check_flag("verbose", self.verbose, levels=True)
-        check_folder("memory", self.memory)
-        limit_jobs(self.n_jobs, "cpu")  # refuses what is no number of jobs
         return get_kind(self.kind)

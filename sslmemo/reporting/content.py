@@ -49,7 +49,7 @@ def collect(estimator, labels=None):
         "estimand": estimand(result),
         "parameters": _parameters(estimator),
         "failures": [f"block {b}: {why}" for b, why in result.run.failures.items()],
-        "trust": trust(result),
+        "trust": trust(result, table),
         "class_word": word,
         "classes": None if names is None else per_class(result, names, class_of, table),
         "data": {
@@ -94,13 +94,15 @@ def plain(values):
     return [v if np.isfinite(v) else None for v in values.tolist()]
 
 
-def trust(result):
+def trust(result, table=None):
     """Whether the scores can be trusted: one fact a card.
 
     Parameters
     ----------
     result : MemorizationResult
         What is told of.
+    table : ScoreTable, default=None
+        Of the result, where it is at hand.
 
     Returns
     -------
@@ -124,7 +126,7 @@ def trust(result):
         )  # fmt: skip
     cards.append(_collapse(result))
     if np.isfinite(errors).any():
-        table = result.table()
+        table = result.table() if table is None else table
         clear = int((table["q_value"] < 0.05).sum())
         sure = int((table["top_k_probability"] > 0.9).sum())
         cards.append(

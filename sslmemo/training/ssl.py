@@ -201,27 +201,15 @@ class SSLTrainer:
         private = None
         if self.is_private:
             private = RowGradients(module, optimizer, self.gradient_noise, self.batch_size, seed)
-        changes_after_step = type(self.method).after_step is not Method.after_step
         handover = handover_steps(at, self.steps)
         diverged = torch.zeros((), dtype=torch.bool, device=self.device)
         for step, (index, views) in enumerate(self._batches(data, rows, seed)):
             progress = step / self.steps
-            with torch.enable_grad():  # the caller may have switched gradients off
-                loss, per_row, z = self._step(private or module, views, seed, step, progress)
-                if private is None:
-                    optimizer.zero_grad(set_to_none=True)
-                    loss.backward()
-            if self.gradient_noise is not None and private is None:
-                own = [p.grad[None] for p in module.parameters() if p.grad is not None]
-                diverged |= ~self._perturb(own, [seed], step)[0]
-            optimizer.step()
+            per_row, z, finite = self.update(
+                module, optimizer, views, seed, step, progress, private
+            )
             schedule.step()
-            if changes_after_step:
-                with torch.no_grad():
-                    self.method.after_step(
-                        dict(module.named_parameters()), dict(module.named_buffers()), progress
-                    )
-            diverged |= ~torch.isfinite(loss.detach())
+            diverged |= ~finite
             for observe in observers if len(index) else ():  # a private batch may be empty
                 observe(
                     np.array([which]), step, index[None], per_row.detach()[None], z.detach()[None]
@@ -231,6 +219,48 @@ class SSLTrainer:
                     raise self._divergence(seed, step)
                 for _ in range(handover.count(step + 1)):
                     yield module if step + 1 == self.steps else copy.deepcopy(module)
+
+    def update(self, module, optimizer, views, seed, step, progress, private=None):
+        """Do one step: the loss, its gradient and the noise on it, the optimizer, the method's own.
+
+        Parameters
+        ----------
+        module : torch.nn.Module
+            In training mode; changed.
+        optimizer : torch.optim.Optimizer
+            Of its parameters.
+        views : tensor of shape (V, b, *shape)
+            Of the batch.
+        seed, step : int
+            Of the method's draws and the noise.
+        progress : float
+            Fraction of the training that is done, in [0, 1).
+        private : RowGradients, default=None
+            Computes the loss and sets private gradients.
+
+        Returns
+        -------
+        per_row : tensor of shape (b,)
+        z : tensor of shape (V, b, d)
+        finite : tensor of bool, shape ()
+            Whether the loss and what was made noisy are.
+        """
+        with torch.enable_grad():  # the caller may have switched gradients off
+            loss, per_row, z = self.forward(private or module, views, seed, step, progress)
+            if private is None:
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+        finite = torch.isfinite(loss.detach())
+        if self.gradient_noise is not None and private is None:
+            own = [p.grad[None] for p in module.parameters() if p.grad is not None]
+            finite = finite & self._perturb(own, [seed], step)[0]
+        optimizer.step()
+        if type(self.method).after_step is not Method.after_step:
+            with torch.no_grad():
+                self.method.after_step(
+                    dict(module.named_parameters()), dict(module.named_buffers()), progress
+                )
+        return per_row, z, finite
 
     def _perturb(self, gradients, seeds, step):
         """Clip gradients (k, ...) in place and add noise; whether each encoder's were finite, (k,)."""
@@ -247,7 +277,8 @@ class SSLTrainer:
             f"{self.steps}): lower learning_rate={self.learning_rate}."
         )
 
-    def _step(self, module, views, seed, step, progress):
+    def forward(self, module, views, seed, step, progress):
+        """Loss (), loss of each row (b,) and representations (V, b, d) of the views of one step."""
         draws = self._draws(seed, step, views.shape[1])
         with autocast(self.precision, self.device):
             if not self.draws_itself:

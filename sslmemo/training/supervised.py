@@ -15,6 +15,9 @@ import numpy as np
 import torch
 from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from threadpoolctl import ThreadpoolController
 from torch import nn
 
@@ -24,7 +27,18 @@ from ..randomness import derive_seed, draws_undone, generator, seeded
 from .model import evaluating
 from .ssl import handover_steps, one_cycle, row_stream
 
-__all__ = ["ClassifierTrainer", "NetworkTrainer", "digest_as_given", "labels_key"]
+__all__ = [
+    "ClassifierTrainer",
+    "NetworkTrainer",
+    "default_classifier",
+    "digest_as_given",
+    "labels_key",
+]
+
+
+def default_classifier():
+    """Logistic regression on standardised features: what None stands for."""
+    return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
 
 
 class ClassifierTrainer:
